@@ -1,0 +1,18 @@
+"""MANGO and its rivals: explicit multimodal fusion by invertible attention.
+
+``mango_mm.flows`` and ``mango_mm.fusion`` need torch and numpy alone. With OpenMMLab
+installed, importing this package makes its registries known, so that a config can
+say ``custom_imports = dict(imports=['mango_mm'])`` and ``type='mango_mm.FusionNeck'``;
+the modules behind a name are imported when it is first asked for.
+"""
+
+from mango_mm.hosts import has_host
+from mango_mm.version import __version__
+
+__all__ = ['__version__']
+
+if has_host('mmengine'):
+    import mango_mm.registry
+    from mango_mm.hosts import make_checkpoints_safe_to_load
+
+    make_checkpoints_safe_to_load()

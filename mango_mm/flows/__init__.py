@@ -1,0 +1,28 @@
+"""Invertible maths on tokens (B, N, D): plain torch, no modality, no toolbox."""
+
+from mango_mm.flows.act_norm import ActNorm
+from mango_mm.flows.affine_coupling import AffineCoupling
+from mango_mm.flows.attention_coupling import AttentionCoupling
+from mango_mm.flows.bijection import Bijection, reset_tree
+from mango_mm.flows.compose import Chain, Inverse, Sandwich
+from mango_mm.flows.density import FlowDensity, gaussian_log_prob, num_dims
+from mango_mm.flows.invertible_cross_attention import InvertibleCrossAttention
+from mango_mm.flows.token_linear import TokenLinear
+from mango_mm.flows.token_partition import TokenPartition
+
+__all__ = [
+    'ActNorm',
+    'AffineCoupling',
+    'AttentionCoupling',
+    'Bijection',
+    'Chain',
+    'FlowDensity',
+    'Inverse',
+    'InvertibleCrossAttention',
+    'Sandwich',
+    'TokenLinear',
+    'TokenPartition',
+    'gaussian_log_prob',
+    'num_dims',
+    'reset_tree',
+]

@@ -1,0 +1,95 @@
+"""ActNorm: a scale and a shift per channel, set once from the first batch.
+
+    y = x * exp(a) + b,   ln|det dy/dx| = N * sum_c a_c
+
+The first training batch sets a and b so that every channel of y has mean 0 and
+variance 1; from then on they are ordinary parameters. The flag that says so is a
+buffer filled in place: it is saved, loaded and moved with the module, so that a
+resumed run does not initialise again.
+
+Source:
+    Kingma & Dhariwal, Glow, NeurIPS 2018, https://arxiv.org/abs/1807.03039, Section 3.1.
+Differs from it:
+    the statistics are those of all processes of a distributed run together, and
+    leave out padded tokens; before initialisation, eval mode is the identity.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from mango_mm.flows.bijection import Bijection
+from mango_mm.flows.precision import float32_island
+
+__all__ = ['ActNorm']
+
+
+class ActNorm(Bijection):
+    """Activation normalisation per channel with data-dependent initialisation.
+
+    Args:
+        dim: Channels D of every token.
+        min_std: Floor of a channel's standard deviation at initialisation, so
+            that a constant channel is not amplified without bound.
+
+    Example:
+        >>> layer = ActNorm(dim=4)
+        >>> y, _ = layer(5 + 3 * torch.randn(8, 16, 4))
+        >>> bool(layer.initialised), round(float(y.std()), 1)
+        (True, 1.0)
+    """
+
+    initialised: Tensor
+
+    def __init__(self, dim: int, *, min_std: float = 1e-3) -> None:
+        super().__init__()
+        self.min_std = min_std
+        self.log_scale = nn.Parameter(torch.zeros(dim))
+        self.bias = nn.Parameter(torch.zeros(dim))
+        self.register_buffer('initialised', torch.tensor(False))
+
+    def reset_parameters(self) -> None:
+        self.log_scale.data.zero_()
+        self.bias.data.zero_()
+        self.initialised.fill_(False)
+
+    @float32_island
+    def forward(self, x: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        if self.training and not self.initialised:
+            self._initialise(x.detach(), mask)
+        y = x * self.log_scale.exp() + self.bias
+        return self._keep_padding(y, x, mask), self._log_det(x, mask)
+
+    @float32_island
+    def inverse(self, y: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        x = (y - self.bias) * (-self.log_scale).exp()
+        return self._keep_padding(x, y, mask), -self._log_det(y, mask)
+
+    @staticmethod
+    def _keep_padding(mapped: Tensor, original: Tensor, mask: Tensor | None) -> Tensor:
+        return mapped if mask is None else torch.where(mask[..., None], mapped, original)
+
+    def _log_det(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        if mask is None:
+            tokens = x.new_full((x.shape[0],), x.shape[1])
+        else:
+            tokens = mask.sum(dim=1).to(x.dtype)
+        return tokens * self.log_scale.sum()
+
+    @torch.no_grad()
+    def _initialise(self, x: Tensor, mask: Tensor | None) -> None:
+        real = x.flatten(0, 1) if mask is None else x[mask]
+        # float64, because E[x^2] - E[x]^2 cancels where the mean dominates.
+        real = real.double()
+        moments = torch.stack(
+            [torch.full_like(self.bias, len(real)).double(), real.sum(0), real.square().sum(0)]
+        )
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.all_reduce(moments)
+        count = moments[0].clamp(min=1)
+        mean = moments[1] / count
+        std = (moments[2] / count - mean.square()).clamp(min=0).sqrt().clamp(min=self.min_std)
+        self.log_scale.data.copy_(-std.log())
+        self.bias.data.copy_(-mean / std)
+        self.initialised.fill_(True)

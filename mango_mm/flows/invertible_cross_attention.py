@@ -1,0 +1,177 @@
+"""ICA, Invertible Cross-Attention: attention used as a triangular linear map.
+
+Some tokens (``fixed``) produce an attention matrix; that matrix multiplies the
+other tokens (``moved``). The mask makes it triangular, the added identity keeps
+its diagonal away from zero, so that it is invertible for every input, and both
+the inverse and the volume change are exact:
+
+    q = LN(Wq x_f),  k = LN(Wk x_f)          read off the fixed tokens only
+    P = softmax over j >= i of q_i . k_j / s upper triangular, rows sum to 1
+    A = I + g P                              diagonal in (1 - |g|, 1 + |g|)
+    y_m = A x_m,   y_f = x_f
+    ln|det dy/dx| = d * sum_h sum_i ln(1 + g_h P^h_ii)
+
+A acts alike on each of the d = D / H channels of a head h, hence the factor d. The
+inverse is a triangular solve. The gate g bounds the condition number by
+(1 + |g|) / (1 - |g|) for any weights and any number of tokens; without a bound a
+deep stack is not invertible in floating point: every row of P + I sums to 2, so
+that the mean over tokens doubles with each layer.
+
+Shape letters: B batch, N tokens, n moved tokens, D channels, H heads, d = D / H.
+
+Source:
+    Truong et al., MANGO, NeurIPS 2025, https://arxiv.org/abs/2508.10133, Eq. 3-6, Fig. 3.
+Differs from the paper and the authors' release (uark-cviu/MANGO, models/inv_attention.py):
+    Eq. 4-5 print A = P, which is singular to working precision; the release has
+    A = P + I, here the preset ``gate='paper'``. Eq. 6 prints the exponent N/2 and
+    the release multiplies by n where the Jacobian A (x) I_D makes it D. The release
+    inverts by a pseudo-inverse and takes an LU for the determinant. Both start the
+    scale s at 1 or leave it open; here it starts at sqrt(d), as usual.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from mango_mm.flows.bijection import Bijection
+from mango_mm.flows.precision import float32_island
+from mango_mm.flows.token_partition import TokenPartition
+from mango_mm.flows.triangular_attention import KERNELS, attend, solve
+
+__all__ = ['InvertibleCrossAttention']
+
+GATES = ('bounded', 'paper')
+MAX_LOG_TEMPERATURE = math.log(8.0)  # s stays within a factor of 8 of sqrt(d)
+
+
+class InvertibleCrossAttention(Bijection):
+    """ICA: lets one set of tokens mix another set without losing information.
+
+    Args:
+        dim: Channels D of every token.
+        partition: Which positions condition and which move.
+        num_heads: H; each mixes its own D / H channels with its own P and g.
+        gate: ``'bounded'``: g = gate_max * tanh(learnable), one per head.
+            ``'paper'``: g = 1, the authors' A; not invertible in float32 beyond
+            about 16 layers.
+        gate_init: Start of g, below ``gate_max``. In a deep stack: one over the
+            number of ICA layers that move each token.
+        gate_max: Bound of \\|g\\|, below 1.
+        kernel: ``'auto'``, ``'dense'`` or ``'chunked'``.
+
+    Raises:
+        ValueError: If the heads do not divide the channels, or the gate is out of range.
+
+    Example:
+        >>> partition = TokenPartition(fixed=(0, 1), moved=(2, 3))
+        >>> ica = InvertibleCrossAttention(dim=8, partition=partition)
+        >>> x = torch.randn(5, 4, 8)
+        >>> y, log_det = ica(x)
+        >>> y.shape, log_det.shape
+        (torch.Size([5, 4, 8]), torch.Size([5]))
+        >>> torch.allclose(ica.inverse(y)[0], x, atol=1e-5)
+        True
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        partition: TokenPartition,
+        *,
+        num_heads: int = 1,
+        gate: str = 'bounded',
+        gate_init: float = 0.25,
+        gate_max: float = 0.9,
+        kernel: str = 'auto',
+    ) -> None:
+        super().__init__()
+        if dim % num_heads:
+            raise ValueError(f'num_heads must divide dim; got {num_heads} heads, {dim} channels.')
+        if gate not in GATES:
+            raise ValueError(f'gate must be one of {GATES}; got {gate!r}.')
+        if not 0 < gate_max < 1 or not abs(gate_init) < gate_max:
+            raise ValueError(
+                'gate_max must lie in (0, 1) and |gate_init| below it; '
+                f'got gate_max {gate_max} and gate_init {gate_init}.'
+            )
+        if kernel not in KERNELS:
+            raise ValueError(f'kernel must be one of {KERNELS}; got {kernel!r}.')
+        self.partition = partition
+        self.num_heads, self.kernel = num_heads, kernel
+        self.gate, self.gate_init, self.gate_max = gate, gate_init, gate_max
+        self.query = nn.Sequential(nn.Linear(dim, dim, bias=False), nn.LayerNorm(dim))
+        self.key = nn.Sequential(nn.Linear(dim, dim, bias=False), nn.LayerNorm(dim))
+        self.raw_log_temperature = nn.Parameter(torch.zeros(num_heads))
+        if gate == 'bounded':
+            self.raw_gate = nn.Parameter(torch.empty(num_heads))
+        else:
+            self.register_parameter('raw_gate', None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        nn.init.zeros_(self.raw_log_temperature)
+        if self.raw_gate is not None:
+            nn.init.constant_(self.raw_gate, math.atanh(self.gate_init / self.gate_max))
+
+    @float32_island
+    def forward(self, x: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        q, k, moved_mask = self._conditions(x, mask)
+        v = self._to_heads(self.partition.moved_of(x))
+        o, log_diagonal = attend(q, k, v, moved_mask, kernel=self.kernel)
+        g = self.gates()
+        step = g[:, None, None] * o
+        if moved_mask is not None:
+            step = torch.where(moved_mask[:, None, :, None], step, 0.0)
+        y = self.partition.merge(x, self._from_heads(v + step))
+        return y, self._log_det(log_diagonal, g, moved_mask)
+
+    @float32_island
+    def inverse(self, y: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        q, k, moved_mask = self._conditions(y, mask)
+        g = self.gates()
+        right = self._to_heads(self.partition.moved_of(y))
+        solved, log_diagonal = solve(q, k, right, g, moved_mask, kernel=self.kernel)
+        x = self.partition.merge(y, self._from_heads(solved))
+        return x, -self._log_det(log_diagonal, g, moved_mask)
+
+    def gates(self) -> Tensor:
+        """g of every head, (H,)."""
+        if self.raw_gate is None:
+            return torch.ones_like(self.raw_log_temperature)
+        return self.gate_max * torch.tanh(self.raw_gate)
+
+    def condition_bound(self) -> Tensor:
+        """Upper bound of the condition number of A in the infinity norm, (H,)."""
+        if self.raw_gate is None:  # g = 1: attained by shift-like attention
+            return torch.full_like(self.raw_log_temperature, 2.0 * len(self.partition.moved))
+        g = self.gates().abs()
+        return (1 + g) / (1 - g)
+
+    def _conditions(
+        self, x: Tensor, mask: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Scaled queries and keys, (B, H, n, d) each, and the mask of the moved tokens."""
+        fixed = self.partition.condition(x, mask)
+        temperature = torch.exp(
+            MAX_LOG_TEMPERATURE * torch.tanh(self.raw_log_temperature / MAX_LOG_TEMPERATURE)
+        )
+        q, k = self._to_heads(self.query(fixed)), self._to_heads(self.key(fixed))
+        q = q / (temperature[:, None, None] * math.sqrt(q.shape[-1]))
+        return q, k, None if mask is None else self.partition.moved_of(mask)
+
+    def _to_heads(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+
+    @staticmethod
+    def _from_heads(x: Tensor) -> Tensor:
+        return x.transpose(1, 2).flatten(2)
+
+    def _log_det(self, log_diagonal: Tensor, g: Tensor, mask: Tensor | None) -> Tensor:
+        d = self.key[0].out_features // self.num_heads  # type: ignore[union-attr]
+        terms = torch.log1p(g[:, None] * log_diagonal.exp())
+        if mask is not None:
+            terms = torch.where(mask[:, None, :], terms, 0.0)
+        return d * terms.sum(dim=(1, 2))  # type: ignore[operator, no-any-return]

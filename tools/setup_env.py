@@ -1,0 +1,214 @@
+"""Build the project's environment: the one command behind `make setup`.
+
+Uses nothing but the standard library. Every stage leaves a stamp that holds the
+hash of what it installed, so that a second run takes seconds and an interrupted
+run goes on where it stopped (mmcv's compilation included: ninja keeps the
+object files).
+
+Run:
+    python3 tools/setup_env.py --venv .venv --wheels path/to/wheels
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+REQUIREMENTS = ROOT / 'requirements'
+PYTHON = (3, 11)  # the pinned set in requirements/ was tested on this one
+
+OPS_PROBE = (
+    'import torch, mmcv, mmcv.ops; '
+    'mmcv.ops.nms(torch.tensor([[0., 0, 1, 1]]), torch.tensor([1.]), .5)'
+)
+HOSTS_PROBE = (
+    'import mmengine, mmcv.ops, mmseg.apis, mmseg.models, mmagic.apis, mmagic.models; '
+    'print("hosts: mmengine", mmengine.__version__, "mmcv", mmcv.__version__, '
+    '"mmseg", mmseg.__version__, "mmagic", mmagic.__version__)'
+)
+
+
+class Setup:
+    """The stages, in order, inside one virtual environment."""
+
+    def __init__(self, venv: Path, wheels: Path | None) -> None:
+        self.venv, self.wheels = venv, wheels
+        self.python = venv / 'bin' / 'python'
+        self.stamps = venv / '.mango-stamps'
+        self.start = time.monotonic()
+        self.changed = False
+
+    def say(self, text: str) -> None:
+        print(f'[setup {time.monotonic() - self.start:6.0f}s] {text}', flush=True)
+
+    def run(self, *command: object, cwd: Path | None = None, **env: str) -> None:
+        subprocess.run([str(c) for c in command], check=True, cwd=cwd, env={**os.environ, **env})
+
+    def pip(self, *args: object, **env: str) -> None:
+        env = {'PIP_DISABLE_PIP_VERSION_CHECK': '1', **env}
+        self.run(self.python, '-m', 'pip', *args, **env)
+
+    def works(self, code: str) -> bool:
+        done = subprocess.run([str(self.python), '-c', code], capture_output=True, text=True)
+        if done.returncode:
+            lines = done.stderr.strip().splitlines()
+            self.say(f'  not working: {lines[-1] if lines else "no message"}')
+        return done.returncode == 0
+
+    def stage(self, name: str, what: bytes, do: object) -> None:
+        """Run ``do`` unless its stamp says that exactly ``what`` is installed."""
+        stamp = self.stamps / name
+        digest = hashlib.sha256(what).hexdigest()
+        if stamp.exists() and stamp.read_text() == digest:
+            self.say(f'{name}: up to date')
+            return
+        self.say(f'{name}: installing')
+        do()  # type: ignore[operator]
+        stamp.write_text(digest)
+        self.changed = True
+
+    def create_venv(self) -> None:
+        if self.python.exists():
+            return
+        self.say(f'creating {self.venv}')
+        if self.venv.exists():
+            shutil.rmtree(self.venv)  # interrupted before the interpreter was there
+        try:
+            self.run(sys.executable, '-m', 'venv', self.venv)
+        except subprocess.CalledProcessError as error:
+            raise SystemExit(
+                'setup needs the venv module of Python; on Debian and Ubuntu: '
+                f'apt-get install python3-venv ({error})'
+            ) from error
+
+    def install_file(self, name: str, *options: str) -> None:
+        path = REQUIREMENTS / name
+        self.stage(
+            name.removesuffix('.txt'),
+            path.read_bytes(),
+            lambda: self.pip('install', '--progress-bar', 'off', *options, '-r', path),
+        )
+
+    def install_mmcv(self) -> None:
+        version = next(
+            line.strip().split('==')[1]
+            for line in (REQUIREMENTS / 'mmcv.txt').read_text().splitlines()
+            if line.startswith('mmcv==')
+        )
+        if self.works(OPS_PROBE):
+            return
+        tag = f'cp{sys.version_info.major}{sys.version_info.minor}'
+        pattern = f'mmcv-{version}-{tag}-{tag}-*.whl'
+        for wheel in sorted(self.wheels.glob(pattern)) if self.wheels else []:
+            self.say(f'  trying {wheel}')
+            self.pip('install', '--no-deps', '--no-index', '--force-reinstall', wheel)
+            if self.works(OPS_PROBE):
+                return
+            self.say('  that wheel does not match this torch; building from source instead')
+            self.pip('uninstall', '-y', 'mmcv')
+        self.build_mmcv(version)
+
+    def build_mmcv(self, version: str) -> None:
+        """Compile mmcv's operators against the torch of this environment.
+
+        Not through ``pip install mmcv``: its isolated build has no torch, and
+        silently comes out without operators.
+        """
+        for tool in ('gcc', 'g++'):
+            if shutil.which(tool) is None:
+                raise SystemExit(f'mmcv has to be compiled and {tool} was not found; install gcc and g++.')
+        build = self.venv / 'build-mmcv'
+        source = build / f'mmcv-{version}'
+        if not (source / 'setup.py').exists():
+            build.mkdir(exist_ok=True)
+            self.pip(
+                'download', '--no-deps', '--no-build-isolation', '--no-binary', 'mmcv',
+                '--progress-bar', 'off', '-d', build, f'mmcv=={version}',
+                MMCV_WITH_OPS='1',
+            )  # fmt: skip
+            with tarfile.open(build / f'mmcv-{version}.tar.gz') as archive:
+                archive.extractall(build, filter='data')
+        jobs = str(os.cpu_count() or 1)
+        self.say(f'  compiling 77 files with {jobs} jobs: 12 to 25 minutes on two cores')
+        self.run(
+            self.python, 'setup.py', 'bdist_wheel', cwd=source,
+            MMCV_WITH_OPS='1', MAX_JOBS=jobs,
+            # Without debug symbols the library is 1.3 MB instead of 32 MB.
+            CFLAGS='-g0', CXXFLAGS='-g0', PATH=f'{self.venv / "bin"}:{os.environ["PATH"]}',
+        )  # fmt: skip
+        wheel = next((source / 'dist').glob('*.whl'))
+        self.pip('install', '--no-deps', '--no-index', '--force-reinstall', wheel)
+        if not self.works(OPS_PROBE):
+            raise SystemExit(
+                f'mmcv {version} was built but its operators do not import; '
+                f'see the compiler output above, remove {build} and try again.'
+            )
+        if self.wheels:
+            try:
+                shutil.copy(wheel, self.wheels)
+            except OSError:
+                self.say(f'  {self.wheels} is read-only, the wheel stays in {wheel.parent}')
+
+    def install_package(self) -> None:
+        what = (ROOT / 'setup.py').read_bytes() + str(ROOT).encode()
+        self.stage(
+            'mango_mm',
+            what,
+            lambda: self.pip('install', '--no-deps', '--no-build-isolation', '-q', '-e', ROOT),
+        )
+
+    def check(self) -> None:
+        self.say('importing all four hosts')
+        self.run(self.python, '-W', 'ignore', '-c', HOSTS_PROBE, cwd=ROOT)
+
+    def all(self) -> None:
+        self.create_venv()
+        self.stamps.mkdir(exist_ok=True)
+        self.install_file('torch.txt')
+        self.install_file('build.txt')
+        # The stamp of torch is part of mmcv's: another torch, another binary.
+        torch = (REQUIREMENTS / 'torch.txt').read_bytes()
+        mmcv = (REQUIREMENTS / 'mmcv.txt').read_bytes()
+        self.install_file('hosts.txt', '--no-deps')
+        self.stage('mmcv', torch + mmcv, self.install_mmcv)
+        self.install_file('dev.txt')
+        self.install_package()
+        if self.changed:
+            self.check()
+        self.say(f'ready: {self.python}')
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--venv', type=Path, default=ROOT / '.venv')
+    parser.add_argument(
+        '--wheels',
+        type=Path,
+        default=os.environ.get('MANGO_WHEELS') or None,
+        help='folder with an mmcv wheel built for this torch (default: $MANGO_WHEELS)',
+    )
+    args = parser.parse_args()
+    if sys.version_info[:2] != PYTHON:
+        raise SystemExit(
+            'the pinned set needs Python {}.{}; got {}.{}. Call make with PYTHON=python3.11.'.format(
+                *PYTHON, *sys.version_info[:2]
+            )
+        )
+    if args.wheels and not args.wheels.is_dir():
+        raise SystemExit(f'MANGO_WHEELS must name a folder; got {args.wheels}.')
+    try:
+        Setup(args.venv.absolute(), args.wheels).all()
+    except subprocess.CalledProcessError as error:
+        raise SystemExit(f'setup stopped at: {" ".join(map(str, error.cmd))}\nRun it again to go on from there.') from error
+
+
+if __name__ == '__main__':
+    main()
