@@ -6,6 +6,7 @@ needed, and what needs a missing one says which, and how to install it.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 
 __all__ = ['HOSTS', 'has_host', 'make_checkpoints_safe_to_load', 'require_host']
@@ -65,7 +66,7 @@ def make_checkpoints_safe_to_load() -> None:
     copyreg.pickle(HistoryBuffer, rebuild)
     if not hasattr(torch.serialization, 'add_safe_globals'):  # torch < 2.4 has no safe list
         return
-    core = np._core if hasattr(np, '_core') else np.core
+    core = importlib.import_module('numpy._core' if np.__version__ >= '2' else 'numpy.core')
     dtypes = {type(np.dtype(t)) for t in 'bool i1 i2 i4 i8 u1 u2 u4 u8 f2 f4 f8'.split()}
     torch.serialization.add_safe_globals(
         [

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -59,7 +60,7 @@ class Chain(Bijection):
     def forward(self, x: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         total = x.new_zeros(x.shape[0])
         for link in self.links:
-            if self.with_cp and self.training and x.requires_grad:
+            if self.with_cp and torch.is_grad_enabled():
                 x, log_det = checkpoint(link, x, mask=mask, use_reentrant=False)
             else:
                 x, log_det = link(x, mask=mask)

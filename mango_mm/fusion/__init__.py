@@ -1,0 +1,19 @@
+"""Multimodal fusion in plain torch: {modality: tokens} in, one feature out."""
+
+from mango_mm.fusion.baselines.concat import ConcatFusion
+from mango_mm.fusion.baselines.cross_attention import CrossAttentionFusion
+from mango_mm.fusion.baselines.summation import SumFusion
+from mango_mm.fusion.fusion import Fusion, FusionOutput
+from mango_mm.fusion.mango import MangoFusion
+from mango_mm.fusion.mango_block import RECIPES, LayerOptions
+
+__all__ = [
+    'RECIPES',
+    'ConcatFusion',
+    'CrossAttentionFusion',
+    'Fusion',
+    'FusionOutput',
+    'LayerOptions',
+    'MangoFusion',
+    'SumFusion',
+]
