@@ -63,7 +63,7 @@ class MangoFusion(Fusion):
         depth: Blocks L.
         recipe: A name in ``mango_block.RECIPES`` or a list of step names.
         layers: Options of the blocks' layers: fields of ``LayerOptions``.
-        window: Side of the windows that a token grid is cut into; None: no windows.
+        window: Side, or height and width, of the windows that a token grid is cut into.
         reduction: ``'concat'``, ``'sum'`` or ``'sequence'``: how z becomes one feature.
         normalize: Normalise every token before the flow.
         detach_encoder: Keep the gradient of ``log_prob`` out of the encoders. Costs a
@@ -91,7 +91,7 @@ class MangoFusion(Fusion):
         depth: int = 12,
         recipe: str | Sequence[str] = 'paper',
         layers: Mapping[str, Any] | None = None,
-        window: int | None = None,
+        window: int | tuple[int, int] | None = None,
         reduction: str = 'concat',
         normalize: bool = True,
         detach_encoder: bool = False,
@@ -103,8 +103,11 @@ class MangoFusion(Fusion):
                 'give either num_tokens (a fixed size) or window (any size of token grid); '
                 f'got num_tokens={num_tokens} and window={window}.'
             )
+        if isinstance(window, int):
+            window = (window, window)
         if window is not None:
-            num_tokens = window * window
+            num_tokens = window[0] * window[1]
+            window = (window[0], window[1])  # a config gives a list
         count = len(self.modalities)
         lengths = (num_tokens,) * count if isinstance(num_tokens, int) else num_tokens
         self.lengths = tuple(lengths or ())

@@ -1,6 +1,6 @@
 """Maps to tokens and back, and windows of a token grid.
 
-Shape letters: B batch, C channels, H x W grid, w window side, K windows of an image.
+Shape letters: B batch, C channels, H x W grid, h x w window, K windows of an image.
 """
 
 from __future__ import annotations
@@ -24,41 +24,46 @@ def tokens_to_map(x: Tensor, grid: tuple[int, int]) -> Tensor:
     return x.transpose(1, 2).unflatten(2, grid)
 
 
-def split_windows(x: Tensor, grid: tuple[int, int], window: int) -> Tensor:
-    """Cut a token grid into w x w windows, zero-padded at the right and bottom.
+def split_windows(x: Tensor, grid: tuple[int, int], window: tuple[int, int]) -> Tensor:
+    """Cut a token grid into h x w windows, zero-padded at the right and bottom.
 
     Args:
         x: Tokens, (B, H W, C).
         grid: (H, W).
-        window: w.
+        window: (h, w).
 
     Returns:
-        Windows as a larger batch, (B K, w w, C), those of one image together.
+        Windows as a larger batch, (B K, h w, C), those of one image together.
     """
     height, width = grid
-    rows, columns = math.ceil(height / window), math.ceil(width / window)
+    (h, w), rows, columns = window, *_counts(grid, window)
     x = x.unflatten(1, grid)
-    x = F.pad(x, (0, 0, 0, columns * window - width, 0, rows * window - height))
-    x = x.unflatten(2, (columns, window)).unflatten(1, (rows, window))
-    return x.transpose(2, 3).reshape(-1, window * window, x.shape[-1])
+    x = F.pad(x, (0, 0, 0, columns * w - width, 0, rows * h - height))
+    x = x.unflatten(2, (columns, w)).unflatten(1, (rows, h))
+    return x.transpose(2, 3).reshape(-1, h * w, x.shape[-1])
 
 
-def merge_windows(x: Tensor, grid: tuple[int, int], window: int) -> Tensor:
-    """Undo :func:`split_windows`: (B K, w w, C) to (B, H W, C)."""
+def merge_windows(x: Tensor, grid: tuple[int, int], window: tuple[int, int]) -> Tensor:
+    """Undo :func:`split_windows`: (B K, h w, C) to (B, H W, C)."""
     height, width = grid
-    rows, columns = math.ceil(height / window), math.ceil(width / window)
-    x = x.reshape(-1, rows, columns, window, window, x.shape[-1]).transpose(2, 3)
-    x = x.reshape(-1, rows * window, columns * window, x.shape[-1])
+    (h, w), rows, columns = window, *_counts(grid, window)
+    x = x.reshape(-1, rows, columns, h, w, x.shape[-1]).transpose(2, 3)
+    x = x.reshape(-1, rows * h, columns * w, x.shape[-1])
     return x[:, :height, :width].flatten(1, 2)
 
 
 def window_mask(
-    mask: Tensor | None, batch: int, grid: tuple[int, int], window: int, device: torch.device
+    mask: Tensor | None, batch: int, grid: tuple[int, int], window: tuple[int, int], device: torch.device
 ) -> Tensor | None:
-    """Real tokens of the windows, (B K, w w); None if there is no padding at all."""
+    """Real tokens of the windows, (B K, h w); None if there is no padding at all."""
     if mask is None:
-        if grid[0] % window == 0 and grid[1] % window == 0:
+        if grid[0] % window[0] == 0 and grid[1] % window[1] == 0:
             return None
         mask = torch.ones(batch, grid[0] * grid[1], dtype=torch.bool, device=device)
     # As numbers, because padding a bool tensor is not supported everywhere.
     return split_windows(mask[..., None].to(torch.uint8), grid, window)[..., 0].bool()
+
+
+def _counts(grid: tuple[int, int], window: tuple[int, int]) -> tuple[int, int]:
+    """Windows down and across."""
+    return math.ceil(grid[0] / window[0]), math.ceil(grid[1] / window[1])

@@ -1,0 +1,19 @@
+"""Depth alone, one small MiT stream, generated rooms.
+
+Run:     python tools/train.py configs/unimodal/depth_small_1xb8-600it_mini-rooms-96x128.py
+Needs:   data/mini_rooms: python tools/prepare/mini_rooms.py
+Ours:    see configs/mango/README.md; empty there until measured
+"""
+
+_base_ = [
+    '../_base_/datasets/mini-rooms_96x128.py',
+    '../_base_/models/segmentor_small.py',
+    '../_base_/schedules/scratch_600it.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(
+    data_preprocessor={{_base_.data_preprocessor}},
+    decode_head=dict(num_classes={{_base_.num_classes}}),
+    backbone=dict(use=['depth']),
+    neck=None,
+)

@@ -1,0 +1,151 @@
+"""Training and testing through mmengine's Runner."""
+
+from __future__ import annotations
+
+import os.path as osp
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+__all__ = ['load_config', 'test', 'train']
+
+
+def load_config(
+    config: str | Path | Config,
+    *,
+    work_dir: str | Path | None = None,
+    options: Mapping[str, Any] | None = None,
+    launcher: str = 'none',
+) -> Config:
+    """Read a config and set where it works and how it is launched.
+
+    Args:
+        config: A file, or a config already read (copied, not changed).
+        work_dir: Where logs and checkpoints go; None: what the config says, else
+            ``work_dirs/<name of the file>``.
+        options: Values to override, keys with dots: ``{'optim_wrapper.optimizer.lr': 1e-4}``.
+        launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
+
+    Raises:
+        FileNotFoundError: If the file does not exist.
+    """
+    if isinstance(config, Config):
+        read = config.copy()
+    else:
+        if not osp.isfile(config):
+            raise FileNotFoundError(f'config file {config} does not exist.')
+        read = Config.fromfile(config)
+    if options:
+        read.merge_from_dict(dict(options))
+    read.launcher = launcher
+    if work_dir is not None:
+        read.work_dir = str(work_dir)
+    elif read.get('work_dir') is None:
+        stem = Path(read.filename).stem if read.filename else 'unnamed'
+        read.work_dir = osp.join('work_dirs', stem)
+    return read
+
+
+def train(
+    config: str | Path | Config,
+    *,
+    work_dir: str | Path | None = None,
+    options: Mapping[str, Any] | None = None,
+    launcher: str = 'none',
+    resume: bool | str = False,
+    amp: bool = False,
+) -> Runner:
+    """Train as a config says.
+
+    Args:
+        config: A file or a config.
+        work_dir: See :func:`load_config`.
+        options: See :func:`load_config`.
+        launcher: See :func:`load_config`.
+        resume: Go on from the newest checkpoint of the work dir, or from the one
+            named; weights, optimiser, schedule and random state.
+        amp: Mixed precision. The flow keeps float32.
+
+    Returns:
+        The runner after training.
+    """
+    read = load_config(config, work_dir=work_dir, options=options, launcher=launcher)
+    if amp:
+        read.optim_wrapper.type = 'AmpOptimWrapper'
+        read.optim_wrapper.setdefault('loss_scale', 'dynamic')
+    read.resume = bool(resume)
+    if isinstance(resume, str):
+        read.load_from = resume
+    runner = Runner.from_cfg(read)
+    runner.train()
+    return runner
+
+
+def test(
+    config: str | Path | Config,
+    checkpoint: str | Path,
+    *,
+    work_dir: str | Path | None = None,
+    options: Mapping[str, Any] | None = None,
+    launcher: str = 'none',
+    tta: bool = False,
+    show_dir: str | Path | None = None,
+) -> dict[str, float]:
+    """Test a checkpoint as a config says.
+
+    Args:
+        config: A file or a config.
+        checkpoint: A file, or a work dir's ``latest``: the newest checkpoint in it.
+        work_dir: See :func:`load_config`.
+        options: See :func:`load_config`.
+        launcher: See :func:`load_config`.
+        tta: Test-time augmentation, if the config has ``tta_model`` and ``tta_pipeline``.
+        show_dir: Save a panel of every sample there.
+
+    Returns:
+        The metrics by name.
+
+    Raises:
+        FileNotFoundError: If the checkpoint does not exist.
+        ValueError: If ``tta`` or ``show_dir`` ask for what the config lacks.
+    """
+    read = load_config(config, work_dir=work_dir, options=options, launcher=launcher)
+    read.load_from = find_checkpoint(checkpoint)
+    read.resume = False
+    if show_dir is not None:
+        hooks = [h for h in read.get('custom_hooks', ()) if h['type'].endswith('PanelHook')]
+        if not hooks:
+            raise ValueError('--show-dir needs a mango_mm.PanelHook in custom_hooks of the config.')
+        hooks[0].test_dir = str(show_dir)
+    if tta:
+        if 'tta_model' not in read or 'tta_pipeline' not in read:
+            raise ValueError('--tta needs tta_model and tta_pipeline in the config.')
+        read.test_dataloader.dataset.pipeline = read.tta_pipeline
+        read.tta_model.module = read.model
+        read.model = read.tta_model
+    runner = Runner.from_cfg(read)
+    metrics: dict[str, float] = runner.test()
+    return metrics
+
+
+def find_checkpoint(path: str | Path) -> str:
+    """A checkpoint file; ``WORK_DIR/latest`` or ``WORK_DIR`` mean the newest in a work dir.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
+    path = Path(path)
+    folder = path.parent if path.name in ('latest', 'latest.pth') and not path.exists() else path
+    if folder.is_dir():
+        pointer = folder / 'last_checkpoint'
+        if not pointer.is_file():
+            raise FileNotFoundError(f'{folder} holds no last_checkpoint; has a run saved one there?')
+        path = Path(pointer.read_text().strip())
+        if not path.exists():  # the work dir was moved
+            path = folder / path.name
+    if not path.is_file():
+        raise FileNotFoundError(f'checkpoint {path} does not exist.')
+    return str(path)

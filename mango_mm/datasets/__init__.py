@@ -1,0 +1,8 @@
+"""Datasets, one file each; transforms and generators beside them."""
+
+from mango_mm.datasets.mini_rooms import MiniRoomsDataset
+from mango_mm.datasets.multimodal_segmentation import MultimodalSegDataset
+from mango_mm.datasets.nyu_depth_v2 import NYUDepthV2Dataset
+from mango_mm.datasets.sun_rgbd import SUNRGBDDataset
+
+__all__ = ['MiniRoomsDataset', 'MultimodalSegDataset', 'NYUDepthV2Dataset', 'SUNRGBDDataset']

@@ -1,0 +1,1 @@
+"""Generators of small data, so that everything runs without a download."""

@@ -1,0 +1,119 @@
+"""Write generated rooms in the published layouts of NYU Depth V2 and of Taskonomy.
+
+``ROOT/{rgb,masks,depth}/NNNNNN.{jpg,png}`` with ``train.txt`` and ``val.txt`` (tab lists), and, if
+asked for, ``ROOT/{domain}/point_P_view_0_domain_{domain}.png`` with ``train_domain.txt``
+and ``val_domain.txt``: rgb, normal, reshading, depth_euclidean, depth_zbuffer,
+edge_occlusion, edge_texture, in Taskonomy's units.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from tqdm import tqdm
+
+from mango_mm.datasets.mini.rooms import Frame, render_room
+
+__all__ = ['write_rooms']
+
+DEPTH_SCALE = 5000  # NYUDv2's lists: value = metres * 5000
+TASKONOMY_DEPTH_SCALE = 512  # value = metres * 512
+OCCLUSION_MAX, TEXTURE_MAX = 11584, 11355  # largest values of Taskonomy's edge maps
+
+
+def write_rooms(
+    root: str | Path,
+    *,
+    train: int = 240,
+    val: int = 60,
+    size: tuple[int, int] = (96, 128),
+    seed: int = 0,
+    taskonomy: bool = False,
+) -> Path:
+    """Write a data set of rooms; does nothing if exactly it is there already.
+
+    Args:
+        root: Folder to write to.
+        train: Training frames.
+        val: Validation frames, of other rooms.
+        size: Height and width in pixels.
+        seed: Another seed, other rooms.
+        taskonomy: Write Taskonomy's layout too.
+
+    Returns:
+        ``root``.
+    """
+    root = Path(root)
+    done = root / 'complete.txt'
+    recipe = f'{train} {val} {size} {seed} {taskonomy} v1'
+    if done.exists() and done.read_text() == recipe:
+        return root
+    for folder in ('rgb', 'masks', 'depth'):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    splits = {'train': range(1, train + 1), 'val': range(train + 1, train + val + 1)}
+    for split, numbers in splits.items():
+        lines, views = [], []
+        for number in tqdm(numbers, desc=f'rooms: {split}', unit='frame'):
+            frame = render_room(seed * 1_000_003 + number, *size)
+            lines.append(_write_nyu(root, number, frame))
+            if taskonomy:
+                views.append(_write_taskonomy(root, number, frame))
+        (root / f'{split}.txt').write_text('\n'.join(lines))
+        if taskonomy:
+            (root / f'{split}_domain.txt').write_text('\n'.join(views))
+    done.write_text(recipe)
+    return root
+
+
+def _write_nyu(root: Path, number: int, frame: Frame) -> str:
+    stem = f'{number:06d}'
+    names = (f'rgb/{stem}.jpg', f'masks/{stem}.png', f'depth/{stem}.png')
+    Image.fromarray(frame.rgb).save(root / names[0], quality=95)
+    Image.fromarray(frame.label).save(root / names[1])
+    depth = np.round(frame.depth_m * DEPTH_SCALE).astype(np.uint16)
+    Image.fromarray(depth).save(root / names[2])
+    return '\t'.join(names)
+
+
+def _write_taskonomy(root: Path, number: int, frame: Frame) -> str:
+    template = f'{{domain}}/point_{number}_view_0_domain_{{domain}}.png'
+    maps: dict[str, NDArray[np.generic]] = {
+        'rgb': frame.rgb,
+        'normal': np.round(frame.normal * 127 + 127).astype(np.uint8),
+        'reshading': np.repeat(np.round(frame.shading * 255).astype(np.uint8)[..., None], 3, 2),
+        'depth_euclidean': _taskonomy_depth(frame.distance_m),
+        'depth_zbuffer': _taskonomy_depth(frame.true_depth_m),
+        'edge_occlusion': _occlusion(frame),
+        'edge_texture': _texture(frame.rgb),
+    }
+    for domain, image in maps.items():
+        path = root / template.format(domain=domain)
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(image).save(path)
+    return template
+
+
+def _taskonomy_depth(depth_m: NDArray[np.float32]) -> NDArray[np.uint16]:
+    return np.clip(np.round(depth_m * TASKONOMY_DEPTH_SCALE), 0, 65535).astype(np.uint16)
+
+
+def _occlusion(frame: Frame) -> NDArray[np.uint16]:
+    """Where one thing hides another: the step in depth across a change of object."""
+    depth, instance = frame.true_depth_m, frame.instance
+    step = np.zeros(depth.shape)
+    for axis in (0, 1):
+        jump = np.abs(np.diff(depth, axis=axis)) * (np.diff(instance, axis=axis) != 0)
+        pad = [(0, 0), (0, 0)]
+        pad[axis] = (0, 1)
+        step = np.maximum(step, np.pad(jump, pad))
+    return (np.clip(step, 0, 1) * OCCLUSION_MAX).astype(np.uint16)
+
+
+def _texture(rgb: NDArray[np.uint8]) -> NDArray[np.uint16]:
+    """Gradient magnitude of the brightness."""
+    gray = rgb.astype(np.float64).mean(-1) / 255
+    down, right = np.gradient(gray)
+    return (np.clip(2 * np.hypot(down, right), 0, 1) * TEXTURE_MAX).astype(np.uint16)

@@ -1,0 +1,139 @@
+"""Segmentation with several aligned images per sample: what its datasets share.
+
+Two layouts on disk are read:
+
+``tab_list`` (TokenFusion, CEN, GeminiFusion)
+    A list file with one sample per line, columns separated by tabs:
+    ``rgb/X.png<TAB>masks/X.png<TAB>depth/X.png``. Labels 0..K-1, 255 = ignore.
+``dformer`` (DFormer, CMX, CMNeXt)
+    ``RGB/X.jpg``, ``Label/X.png``, ``Depth/X.png`` or ``HHA/X.jpg``; list lines are bare
+    stems or begin with ``RGB/X.jpg``. Labels 1..K, 0 = void.
+"""
+
+from __future__ import annotations
+
+import os.path as osp
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.dataset import BaseDataset
+
+from mango_mm.registry import DATASETS
+
+__all__ = ['MultimodalSegDataset']
+
+LAYOUTS = ('tab_list', 'dformer')
+PATH_KEYS = {'rgb': 'img_path', 'label': 'seg_map_path'}  # mmseg's names; others: <modality>_path
+
+
+@DATASETS.register_module()
+class MultimodalSegDataset(BaseDataset):
+    """Aligned images of several modalities with one label map.
+
+    Args:
+        ann_file: The list, relative to ``data_root``.
+        layout: ``'tab_list'`` or ``'dformer'``.
+        modalities: Those that the pipeline loads; each must be in the data.
+        columns: Of a tab list, what its columns hold.
+        folders: Of a DFormer layout, (folder, suffix) of each modality and the label,
+            where they differ from the published ones.
+        void_zero: Labels are 1..K with 0 = void; None: as the layout says.
+        check_files: Look for every file when the dataset is built, so that a missing
+            one is found before hours of training, not during them.
+        **others: As in mmengine's BaseDataset.
+
+    Raises:
+        FileNotFoundError: If the list or a file in it does not exist.
+        ValueError: If a line does not fit the layout or a modality is not in the data.
+    """
+
+    FOLDERS: dict[str, tuple[str, str]] = {
+        'rgb': ('RGB', '.jpg'),
+        'label': ('Label', '.png'),
+        'depth': ('Depth', '.png'),
+        'hha': ('HHA', '.jpg'),
+    }
+
+    def __init__(
+        self,
+        ann_file: str = 'train.txt',
+        *,
+        layout: str = 'tab_list',
+        modalities: Sequence[str] = ('rgb', 'depth'),
+        columns: Sequence[str] = ('rgb', 'label', 'depth'),
+        folders: dict[str, tuple[str, str]] | None = None,
+        void_zero: bool | None = None,
+        check_files: bool = True,
+        **others: Any,
+    ) -> None:
+        if layout not in LAYOUTS:
+            raise ValueError(f'layout must be one of {LAYOUTS}; got {layout!r}.')
+        self.layout, self.columns = layout, tuple(columns)
+        self.modalities = tuple(modalities)
+        self.folders = {**self.FOLDERS, **(folders or {})}
+        self.void_zero = layout == 'dformer' if void_zero is None else void_zero
+        self.check_files = check_files
+        known = self.columns if layout == 'tab_list' else tuple(self.folders)
+        absent = [m for m in self.modalities if m not in known]
+        if absent:
+            raise ValueError(
+                f'{type(self).__name__}: the config asks for modality {absent[0]!r}; '
+                f'the data ({layout}) has {[k for k in known if k != "label"]}.'
+            )
+        others.setdefault('data_prefix', dict())
+        super().__init__(ann_file=ann_file, **others)
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        """One dict per sample, with the keys that mmseg's transforms expect."""
+        if not osp.isfile(self.ann_file):
+            raise FileNotFoundError(
+                f'{type(self).__name__}: list file {self.ann_file} does not exist; '
+                f'{self.how_to_get()}'
+            )
+        text = Path(self.ann_file).read_text(encoding='utf-8-sig')
+        lines = [(i, line.strip()) for i, line in enumerate(text.splitlines(), 1) if line.strip()]
+        if not lines:
+            raise ValueError(f'{self.ann_file} lists no sample.')
+        parse = self._parse_columns if self.layout == 'tab_list' else self._parse_stem
+        samples = []
+        for number, line in lines:
+            paths = parse(line, f'{self.ann_file}, line {number}')
+            wanted = {'label', 'rgb', *self.modalities} & set(paths)
+            sample = {
+                PATH_KEYS.get(name, f'{name}_path'): osp.join(self.data_root or '', paths[name])
+                for name in wanted
+            }
+            if self.check_files:
+                self._check(sample, number)
+            sample.update(label_map=None, reduce_zero_label=self.void_zero, seg_fields=[])
+            samples.append(sample)
+        return samples
+
+    def how_to_get(self) -> str:
+        """Where the data comes from, for error messages."""
+        return 'see the docstring of its class for the layout on disk.'
+
+    def _parse_columns(self, line: str, where: str) -> dict[str, str]:
+        parts = line.split('\t')
+        if len(parts) != len(self.columns):
+            raise ValueError(
+                f'{where}: a line must have {len(self.columns)} tab-separated columns '
+                f'{self.columns}; got {len(parts)}: {line!r}.'
+            )
+        return dict(zip(self.columns, parts))
+
+    def _parse_stem(self, line: str, where: str) -> dict[str, str]:
+        first = line.split()[0]
+        stem = osp.splitext(osp.basename(first))[0] if '/' in first else first
+        if not stem:
+            raise ValueError(f'{where}: a line must be a stem or begin with RGB/X.jpg; got {line!r}.')
+        return {name: f'{folder}/{stem}{suffix}' for name, (folder, suffix) in self.folders.items()}
+
+    def _check(self, sample: dict[str, str], number: int) -> None:
+        for key, path in sample.items():
+            if not osp.isfile(path):
+                raise FileNotFoundError(
+                    f'{self.ann_file}, line {number}: the {key.removesuffix("_path")} file '
+                    f'{path} does not exist.'
+                )

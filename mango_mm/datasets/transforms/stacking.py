@@ -1,0 +1,62 @@
+"""Stacking: the modalities of a sample become the channels of one array.
+
+This comes after the photometric transforms, which must touch RGB alone, and before
+mmseg's ``PackSegInputs``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+
+from mango_mm.registry import TRANSFORMS
+
+__all__ = ['StackModalities']
+
+
+@TRANSFORMS.register_module()
+class StackModalities(BaseTransform):
+    """Concatenate modalities along the channel axis into ``results['img']``, float32.
+
+    Colour images become RGB here, so that neither a preprocessor nor a plot has to
+    guess. An image-like modality (HHA) may be stacked early, to be resized bilinearly
+    together with RGB; depth is best stacked last.
+
+    Args:
+        keys: What to stack, in the order of the model's ``modalities``.
+
+    Raises:
+        KeyError: If a modality was not loaded.
+        ValueError: If sizes differ.
+    """
+
+    def __init__(self, keys: Sequence[str] = ('img', 'depth')) -> None:
+        self.keys = tuple(keys)
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        absent = [key for key in self.keys if key not in results]
+        if absent:
+            raise KeyError(
+                f'StackModalities needs {list(self.keys)}; this sample has no {absent[0]!r}. '
+                'Load it in the pipeline and list it in the modalities of the dataset.'
+            )
+        done = results.get('stacked', ())
+        parts = []
+        for key in self.keys:
+            part = results[key]
+            if part.ndim == 2:
+                part = part[..., None]
+            elif key not in done:
+                part = part[..., ::-1]  # BGR to RGB
+            parts.append(part.astype(np.float32))
+        sizes = {key: part.shape[:2] for key, part in zip(self.keys, parts)}
+        if len(set(sizes.values())) > 1:
+            raise ValueError(f'modalities must be of one size to be stacked; got {sizes}.')
+        results['img'] = np.concatenate(parts, axis=2)
+        results['img_shape'] = results['img'].shape[:2]
+        results['stacked'] = (*done, *self.keys)
+        results['seg_fields'] = [f for f in results.get('seg_fields', ()) if f not in self.keys]
+        return results

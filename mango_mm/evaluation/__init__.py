@@ -1,0 +1,1 @@
+"""Evaluation: what mmseg's IoUMetric and mmagic's metrics do not cover."""

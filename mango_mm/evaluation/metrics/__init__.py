@@ -1,0 +1,5 @@
+"""Registered metrics."""
+
+from mango_mm.evaluation.metrics.flow_likelihood import FlowLikelihood
+
+__all__ = ['FlowLikelihood']

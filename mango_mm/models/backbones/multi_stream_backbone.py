@@ -1,0 +1,152 @@
+"""Multi-stream backbone: any registered backbone, once per modality.
+
+The modalities arrive as the channels of one tensor, because then mmsegmentation's
+slide inference, test-time augmentation, hooks and DDP work unmodified; here they part.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mango_mm.registry import MODELS, build_ours
+
+__all__ = ['MultiStreamBackbone']
+
+SHARING = ('separate', 'shared', 'shared_but_norms')
+NORMS = (
+    nn.LayerNorm,
+    nn.GroupNorm,
+    nn.modules.batchnorm._BatchNorm,
+    nn.modules.instancenorm._InstanceNorm,
+)
+STREAM_CHANNELS = 3  # what pretrained backbones read
+
+
+@MODELS.register_module()
+class MultiStreamBackbone(BaseModule):
+    """One stream of features per modality.
+
+    A modality of one channel (depth) is repeated to three, so that weights trained on
+    RGB fit every stream; give them in the backbone's own ``init_cfg``. One modality is
+    the unimodal baseline: its features are returned as the host expects, without a neck.
+
+    Args:
+        backbone: Config of any registered backbone.
+        modalities: Channels of each modality, or a dict with a key ``channels``
+            each, in the order in which they are stacked.
+        use: Those that get a stream; None: all. With one name this is the unimodal
+            baseline on the same data.
+        sharing: ``'separate'`` weights, ``'shared'``, or ``'shared_but_norms'``: all but
+            the parameters and statistics of normalisation layers (TokenFusion).
+        init_cfg: As in mmengine.
+
+    Raises:
+        ValueError: If ``sharing`` is unknown or a modality has neither 1 nor 3 channels
+            and the backbone does not say how many it reads.
+    """
+
+    def __init__(
+        self,
+        backbone: dict[str, Any],
+        modalities: Mapping[str, Any],
+        use: Sequence[str] | None = None,
+        sharing: str = 'separate',
+        init_cfg: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if sharing not in SHARING:
+            raise ValueError(f'sharing must be one of {SHARING}; got {sharing!r}.')
+        if not modalities:
+            raise ValueError('modalities must name at least one modality; got none.')
+        self.sharing = sharing
+        self.channels = {
+            name: spec['channels'] if isinstance(spec, Mapping) else int(spec)
+            for name, spec in modalities.items()
+        }
+        self.use = tuple(self.channels) if use is None else tuple(use)
+        unknown = [name for name in self.use if name not in self.channels]
+        if unknown or not self.use:
+            raise ValueError(f'use must name some of {list(self.channels)}; got {self.use}.')
+        self.reads = int(backbone.get('in_channels', STREAM_CHANNELS))
+        for name in self.use:
+            channels = self.channels[name]
+            if channels not in (1, self.reads):
+                raise ValueError(
+                    f'modality {name!r} must have 1 channel or the {self.reads} that the backbone '
+                    f"reads; got {channels}. Set the backbone's in_channels."
+                )
+        built = self.use[:1] if sharing == 'shared' else self.use
+        self.streams = nn.ModuleDict(
+            {name: build_ours(MODELS, copy.deepcopy(backbone)) for name in built}
+        )
+        if sharing == 'shared_but_norms':
+            self._share_all_but_norms()
+
+    def init_weights(self) -> None:
+        super().init_weights()
+        if self.sharing == 'shared_but_norms':  # a pretrained load may have cut the ties
+            self._share_all_but_norms()
+
+    def _share_all_but_norms(self) -> None:
+        first, *others = self.streams.values()
+        for other in others:
+            for path, module in other.named_modules():
+                if isinstance(module, NORMS):
+                    continue
+                original = first.get_submodule(path)
+                for name, _ in list(module.named_parameters(recurse=False)):
+                    setattr(module, name, getattr(original, name))
+
+    def split(self, inputs: Tensor) -> dict[str, Tensor]:
+        """The channels of each modality, (B, C, H, W) each, C the backbone's.
+
+        Raises:
+            ValueError: If the channels do not add up.
+        """
+        wanted = list(self.channels.values())
+        if inputs.shape[1] != sum(wanted):
+            raise ValueError(
+                f'the model reads {self.channels}, {sum(wanted)} channels in all; '
+                f'got an input of {inputs.shape[1]}. Check the keys of StackModalities.'
+            )
+        parts = inputs.split(wanted, dim=1)
+        return {
+            name: part.expand(-1, self.reads, -1, -1) if part.shape[1] == 1 else part
+            for name, part in zip(self.channels, parts)
+            if name in self.use
+        }
+
+    def forward(self, inputs: Tensor) -> Any:
+        """Feature maps of every modality.
+
+        Args:
+            inputs: All modalities stacked by channel, (B, sum of channels, H, W).
+
+        Returns:
+            ``{modality: (map of stage 1, map of stage 2, ...)}``; of a single modality
+            only its tuple.
+        """
+        parts = self.split(inputs)
+        if self.sharing == 'shared':
+            features = self._run_shared(parts)
+        else:
+            features = {name: _as_tuple(self.streams[name](x)) for name, x in parts.items()}
+        return next(iter(features.values())) if len(features) == 1 else features
+
+    def _run_shared(self, parts: dict[str, Tensor]) -> dict[str, tuple[Tensor, ...]]:
+        """All modalities as one larger batch through the one stream."""
+        stream = next(iter(self.streams.values()))
+        maps = _as_tuple(stream(torch.cat(list(parts.values()))))
+        return {
+            name: tuple(m.chunk(len(parts))[i] for m in maps) for i, name in enumerate(parts)
+        }
+
+
+def _as_tuple(features: Any) -> tuple[Tensor, ...]:
+    return (features,) if isinstance(features, Tensor) else tuple(features)

@@ -1,0 +1,189 @@
+"""Fusion neck: a fusion at each chosen stage of a multi-stream backbone."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mmengine.logging import print_log
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mango_mm.fusion import FusionOutput
+from mango_mm.fusion.tokens import map_to_tokens, tokens_to_map
+from mango_mm.registry import FUSIONS, MODELS, build_ours
+
+__all__ = ['FusionNeck', 'NeckOutput']
+
+
+@dataclasses.dataclass
+class NeckOutput:
+    """Fused maps per stage, the neck's losses, and what each fusion returned."""
+
+    maps: tuple[Tensor, ...]
+    losses: dict[str, Tensor]
+    nll_per_dim: Tensor | None
+    outputs: dict[int, FusionOutput]
+
+
+@MODELS.register_module()
+class FusionNeck(BaseModule):
+    """Makes one feature pyramid out of one per modality.
+
+    Every stage keeps its number of channels, so that a decode head needs no change.
+    ``forward`` returns the maps alone, as any segmentor expects. The likelihood of a
+    flow reaches the loss only through a segmentor that asks for it
+    (``MultimodalEncoderDecoder``); under any other the flow learns from the task alone.
+
+    Input, whichever the backbone delivers:
+        ``{modality: pyramid}``, a sequence of pyramids in the order of ``modalities``,
+        or one pyramid whose maps hold the modalities' channels one after the other.
+
+    Args:
+        modalities: Their names, in token order.
+        in_channels: Channels of each stage of one modality.
+        fusion: Config of a fusion, or one per entry of ``stages``. Only what it
+            decides itself: modalities, channels and sizes come from here.
+        stages: Where it acts; None: at every stage.
+        other: Config of the fusion at all other stages.
+        dim: Channels of the tokens that are fused; None: those of the stage.
+        nll_weight: Weight of the flow's negative log-likelihood in nats per dimension.
+        init_cfg: As in mmengine.
+
+    Raises:
+        ValueError: If a stage does not exist or the fusions are not one per stage.
+    """
+
+    def __init__(
+        self,
+        modalities: Sequence[str],
+        in_channels: Sequence[int],
+        fusion: dict[str, Any] | Sequence[dict[str, Any]],
+        stages: Sequence[int] | None = None,
+        other: dict[str, Any] | None = None,
+        dim: int | None = None,
+        nll_weight: float = 0.01,
+        init_cfg: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.modalities = tuple(modalities)
+        self.in_channels = tuple(in_channels)
+        self.nll_weight = nll_weight
+        chosen = tuple(range(len(self.in_channels))) if stages is None else tuple(stages)
+        if any(not 0 <= s < len(self.in_channels) for s in chosen):
+            raise ValueError(
+                f'stages must lie in 0..{len(self.in_channels) - 1}; got {chosen}.'
+            )
+        configs = [fusion] * len(chosen) if isinstance(fusion, Mapping) else list(fusion)
+        if len(configs) != len(chosen):
+            raise ValueError(
+                f'fusion must be one config or one per stage; got {len(configs)} for stages {chosen}.'
+            )
+        by_stage = dict(zip(chosen, configs))
+        self.enter = nn.ModuleList()
+        self.fusions = nn.ModuleList()
+        for stage, channels in enumerate(self.in_channels):
+            fused_here = stage in by_stage
+            tokens = dim if dim is not None and fused_here else channels
+            self.enter.append(
+                nn.ModuleDict({m: nn.Linear(channels, tokens) for m in self.modalities})
+                if tokens != channels
+                else nn.ModuleDict()
+            )
+            config = by_stage[stage] if fused_here else other or dict(type='ConcatFusion')
+            self.fusions.append(
+                build_ours(
+                    FUSIONS, dict(config), modalities=self.modalities, dim=tokens, out_dim=channels
+                )
+            )
+        self._warned = False
+
+    def init_weights(self) -> None:
+        """Initialise, then put every fusion back to its own start.
+
+        An ancestor's ``init_cfg`` rewrites all linear layers; a flow that has to start
+        as the identity must come after it.
+        """
+        super().init_weights()
+        for fusion in self.fusions:
+            fusion.reset_parameters()
+
+    def forward(self, features: Any) -> tuple[Tensor, ...]:
+        """Fused feature maps, one per stage, (B, C_s, H_s, W_s)."""
+        result = self.fuse(features)
+        if result.losses and self.training and not self._warned:
+            self._warned = True
+            print_log(
+                'FusionNeck: this segmentor does not ask for the loss of the flow, which is '
+                'trained by the task alone. Use type="mango_mm.MultimodalEncoderDecoder" to '
+                'train its likelihood too.',
+                logger='current',
+            )
+        return result.maps
+
+    def fuse(self, features: Any) -> NeckOutput:
+        """Fused maps with losses and likelihoods.
+
+        Returns:
+            ``losses`` holds ``loss_nll``, weighted, and ``nll_per_dim``, for the log. The
+            ``nll_per_dim`` beside it has one value per sample, (B,), the mean over stages.
+        """
+        pyramids = self._pyramids(features)
+        maps, outputs, nlls = [], {}, []
+        losses: dict[str, Tensor] = {}
+        for stage, (enter, fusion) in enumerate(zip(self.enter, self.fusions)):
+            stage_maps = {m: pyramids[m][stage] for m in self.modalities}
+            grid = next(iter(stage_maps.values())).shape[-2:]
+            tokens = {m: map_to_tokens(x) for m, x in stage_maps.items()}
+            if len(enter):
+                tokens = {m: enter[m](x) for m, x in tokens.items()}
+            output = fusion(tokens, grid=(int(grid[0]), int(grid[1])))
+            outputs[stage] = output
+            maps.append(tokens_to_map(output.fused, grid))
+            nll = output.nll_per_dim()
+            if nll is not None:
+                nlls.append(nll)
+            for name, value in output.extras.get('losses', {}).items():
+                losses[f'loss_{name}_{stage}'] = value
+        nll_per_dim = sum(nlls[1:], nlls[0]) / len(nlls) if nlls else None
+        if nll_per_dim is not None:
+            losses['loss_nll'] = self.nll_weight * nll_per_dim.mean()
+            losses['nll_per_dim'] = nll_per_dim.mean().detach()
+        return NeckOutput(tuple(maps), losses, nll_per_dim, outputs)
+
+    def _pyramids(self, features: Any) -> dict[str, Sequence[Tensor]]:
+        if isinstance(features, Mapping):
+            missing = [m for m in self.modalities if m not in features]
+            if missing:
+                raise KeyError(
+                    f'FusionNeck fuses {self.modalities}; the backbone delivers '
+                    f'{list(features)}, without {missing}.'
+                )
+            pyramids = {m: features[m] for m in self.modalities}
+        elif len(features) and isinstance(features[0], Tensor):
+            pyramids = self._split_channels(features)
+        else:
+            if len(features) != len(self.modalities):
+                raise ValueError(
+                    f'FusionNeck needs one pyramid for each of {self.modalities}; got {len(features)}.'
+                )
+            pyramids = dict(zip(self.modalities, features))
+        for m, pyramid in pyramids.items():
+            channels = tuple(x.shape[1] for x in pyramid)
+            if channels != self.in_channels:
+                raise ValueError(
+                    f'FusionNeck was built for in_channels {self.in_channels}; '
+                    f'the features of {m!r} have {channels}.'
+                )
+        return pyramids
+
+    def _split_channels(self, maps: Sequence[Tensor]) -> dict[str, Sequence[Tensor]]:
+        wanted = [len(self.modalities) * c for c in self.in_channels]
+        if [x.shape[1] for x in maps] != wanted:
+            raise ValueError(
+                f'one pyramid for all of {self.modalities} must have {wanted} channels '
+                f'(in_channels of each, one after the other); got {[x.shape[1] for x in maps]}.'
+            )
+        parts = [x.chunk(len(self.modalities), dim=1) for x in maps]
+        return {m: [p[i] for p in parts] for i, m in enumerate(self.modalities)}

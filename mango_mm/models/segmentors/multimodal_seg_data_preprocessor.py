@@ -1,0 +1,120 @@
+"""Data preprocessor: each modality by its own statistics, then padding and batching.
+
+mmseg's own takes any number of channels, but swaps BGR to RGB only if there are three,
+without a word, and its forks refuse more than three means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from mmengine.model import BaseDataPreprocessor
+from mmseg.utils import stack_batch
+from torch import Tensor
+
+from mango_mm.registry import MODELS
+
+__all__ = ['MultimodalSegDataPreProcessor']
+
+
+@MODELS.register_module()
+class MultimodalSegDataPreProcessor(BaseDataPreprocessor):
+    """Normalises, pads and batches images whose channels are several modalities.
+
+    Args:
+        modalities: For each, in the order of the stack, a dict with ``channels``,
+            ``mean`` and ``std`` (one value per channel, in the modality's unit) and
+            optionally ``missing``: the value that marks a pixel without a measurement,
+            which is set to the mean. Non-finite values count as missing too.
+        size: Height and width that training images are padded to; None: the
+            largest of the batch.
+        size_divisor: Or a number that height and width must be multiples of.
+        seg_pad_val: Label of padding.
+        test_cfg: ``size`` or ``size_divisor`` for validation and test.
+        non_blocking: As in mmengine.
+
+    Raises:
+        ValueError: If a modality's statistics do not match its channels.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        modalities: Mapping[str, Mapping[str, Any]],
+        size: tuple[int, int] | None = None,
+        size_divisor: int | None = None,
+        seg_pad_val: int = 255,
+        test_cfg: dict[str, Any] | None = None,
+        non_blocking: bool = False,
+    ) -> None:
+        super().__init__(non_blocking)
+        mean: list[float] = []
+        std: list[float] = []
+        missing: list[float] = []
+        for name, spec in modalities.items():
+            for key in ('mean', 'std'):
+                if len(spec.get(key, ())) != spec['channels']:
+                    raise ValueError(
+                        f'modality {name!r} needs one {key} for each of its '
+                        f'{spec["channels"]} channels; got {spec.get(key)}.'
+                    )
+            if min(spec['std']) <= 0:
+                raise ValueError(f'std of modality {name!r} must be positive; got {spec["std"]}.')
+            mean += spec['mean']
+            std += spec['std']
+            missing += [float(spec.get('missing', float('nan')))] * spec['channels']
+        self.names = {name: spec['channels'] for name, spec in modalities.items()}
+        self.size, self.size_divisor = size, size_divisor
+        self.seg_pad_val, self.test_cfg = seg_pad_val, test_cfg
+        for name, values in (('mean', mean), ('std', std), ('missing', missing)):
+            self.register_buffer(name, torch.tensor(values).view(-1, 1, 1), False)
+
+    def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:  # noqa: FBT001,FBT002  # mmengine calls it by position
+        """Collated samples to the model's input.
+
+        Args:
+            data: ``inputs``: a list of (C, H, W); ``data_samples`` or none.
+            training: Pad by the training or by the test settings.
+
+        Returns:
+            ``inputs``: (B, C, H, W), float32; ``data_samples`` with padded labels.
+        """
+        data = self.cast_data(data)
+        samples = data.get('data_samples')
+        inputs = [self._normalise(x) for x in data['inputs']]
+        if training:
+            padding = self._padding(self.size, self.size_divisor)
+            stacked, samples = stack_batch(
+                inputs=inputs, data_samples=samples, seg_pad_val=self.seg_pad_val, **padding
+            )
+        else:
+            config = self.test_cfg or {}
+            padding = self._padding(config.get('size'), config.get('size_divisor'))
+            shapes = {tuple(x.shape[-2:]) for x in inputs}
+            if self.test_cfg is None and len(shapes) > 1:
+                raise ValueError(
+                    f'a test batch must be of one size; got {sorted(shapes)}. '
+                    'Use batch_size=1 or give the preprocessor a test_cfg.'
+                )
+            stacked, padded = stack_batch(inputs=inputs, **padding)
+            for sample, meta in zip(samples or (), padded or ()):
+                sample.set_metainfo({**meta})
+        return dict(inputs=stacked, data_samples=samples)
+
+    @staticmethod
+    def _padding(size: tuple[int, int] | None, divisor: int | None) -> dict[str, Any]:
+        return dict(size=size) if size is not None else dict(size_divisor=divisor or 1)
+
+    def _normalise(self, x: Tensor) -> Tensor:
+        if x.shape[0] != len(self.mean):
+            raise ValueError(
+                f'the model reads {self.names}, {len(self.mean)} channels in all; '
+                f'got an image of {x.shape[0]}. Check the keys of StackModalities.'
+            )
+        x = x.float()
+        absent = ~torch.isfinite(x) | (x == self.missing)
+        return ((x - self.mean) / self.std).masked_fill(absent, 0.0)

@@ -1,0 +1,55 @@
+"""Curves: training losses and validation scores of one or more runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+__all__ = ['draw_curves', 'read_scalars']
+
+
+def read_scalars(work_dir: str | Path) -> list[dict[str, Any]]:
+    """Every line that mmengine's local backend wrote in a work dir, oldest run first.
+
+    Raises:
+        FileNotFoundError: If no run has been logged there.
+    """
+    files = sorted(Path(work_dir).glob('*/vis_data/scalars.json'))
+    if not files:
+        raise FileNotFoundError(f'{work_dir} holds no */vis_data/scalars.json of a run.')
+    return [json.loads(line) for file in files for line in file.read_text().splitlines() if line]
+
+
+def draw_curves(
+    runs: Mapping[str, str | Path], keys: Sequence[str], path: str | Path
+) -> None:
+    """One plot per key, one line per run, over iterations.
+
+    Args:
+        runs: Work dir by name.
+        keys: Scalars as they are logged: ``loss``, ``mIoU``, ``nll_per_dim``. A run that
+            lacks one has no line in its plot.
+        path: The picture (PNG).
+    """
+    import matplotlib
+
+    matplotlib.use('Agg')
+    from matplotlib import pyplot as plt
+
+    scalars = {name: read_scalars(work_dir) for name, work_dir in runs.items()}
+    figure, axes = plt.subplots(1, len(keys), figsize=(4.5 * len(keys), 3.5), squeeze=False)
+    for axis, key in zip(axes[0], keys):
+        for name, lines in scalars.items():
+            points = [(line['step'], line[key]) for line in lines if key in line and 'step' in line]
+            if points:
+                axis.plot(*zip(*points), label=name)
+        axis.set(title=key, xlabel='iteration')
+        axis.grid(alpha=0.3)
+        if axis.lines:
+            axis.legend(fontsize=8)
+    figure.tight_layout()
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)

@@ -1,0 +1,36 @@
+"""Write generated rooms in the layouts of NYU Depth V2 and Taskonomy.
+
+Example:
+    python tools/prepare/mini_rooms.py data/mini_rooms --train 240 --val 60
+"""
+
+import argparse
+from pathlib import Path
+
+from mango_mm.datasets.mini.write_rooms import write_rooms
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('root', nargs='?', type=Path, default=Path('data/mini_rooms'))
+    parser.add_argument('--train', type=int, default=240, help='training frames')
+    parser.add_argument('--val', type=int, default=60, help='validation frames')
+    parser.add_argument('--size', type=int, nargs=2, default=(96, 128), metavar=('H', 'W'))
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--taskonomy', action='store_true', help="write Taskonomy's layout too")
+    args = parser.parse_args()
+    root = write_rooms(
+        args.root,
+        train=args.train,
+        val=args.val,
+        size=tuple(args.size),
+        seed=args.seed,
+        taskonomy=args.taskonomy,
+    )
+    print(f'wrote {args.train} + {args.val} frames to {root}')
+
+
+if __name__ == '__main__':
+    main()

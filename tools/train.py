@@ -1,0 +1,54 @@
+"""Train a model as a config says.
+
+Examples:
+    python tools/train.py configs/mini/mango_mini_1xb8-600it_rooms-96x128.py
+    python tools/train.py CONFIG --work-dir W --resume
+    python tools/train.py CONFIG --cfg-options train_cfg.max_iters=100 randomness.seed=1
+"""
+
+import argparse
+import os
+
+from mmengine.config import DictAction
+
+from mango_mm.apis import train
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='where logs and checkpoints go')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const=True,
+        default=False,
+        metavar='CHECKPOINT',
+        help='go on from the newest checkpoint of the work dir, or from this one',
+    )
+    parser.add_argument('--amp', action='store_true', help='mixed precision (needs a GPU)')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='values to override, keys with dots',
+    )
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    args = parser.parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    train(
+        args.config,
+        work_dir=args.work_dir,
+        options=args.cfg_options,
+        launcher=args.launcher,
+        resume=args.resume,
+        amp=args.amp,
+    )
+
+
+if __name__ == '__main__':
+    main()
