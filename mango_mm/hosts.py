@@ -61,7 +61,7 @@ def make_checkpoints_safe_to_load() -> None:
 
     def rebuild(buffer: HistoryBuffer) -> tuple[type, tuple[list[float], list[float], int]]:
         values, counts = buffer.data
-        return HistoryBuffer, (values.tolist(), counts.tolist(), buffer._max_length)
+        return HistoryBuffer, (values.tolist(), counts.tolist(), buffer.max_length)
 
     copyreg.pickle(HistoryBuffer, rebuild)
     if not hasattr(torch.serialization, 'add_safe_globals'):  # torch < 2.4 has no safe list

@@ -58,6 +58,5 @@ def attend_dense(
         o: P v, (B, H, n, any).
         log_diagonal: ln P_ii, (B, H, n), never -inf.
     """
-    scores = hide(q @ k.mT, 0, mask)
-    log_diagonal = scores.diagonal(dim1=-2, dim2=-1) - scores.logsumexp(-1)
-    return scores.softmax(-1) @ v, log_diagonal
+    log_p = hide(q @ k.mT, 0, mask).log_softmax(-1)
+    return log_p.exp() @ v, log_p.diagonal(dim1=-2, dim2=-1)

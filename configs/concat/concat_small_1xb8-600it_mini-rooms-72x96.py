@@ -1,12 +1,12 @@
-"""Depth alone, one small MiT stream, generated rooms.
+"""Concatenation of two small MiT streams, generated rooms.
 
-Run:     python tools/train.py configs/unimodal/depth_small_1xb8-600it_mini-rooms-96x128.py
+Run:     python tools/train.py configs/concat/concat_small_1xb8-600it_mini-rooms-72x96.py
 Needs:   data/mini_rooms: python tools/prepare/mini_rooms.py
 Ours:    see configs/mango/README.md; empty there until measured
 """
 
 _base_ = [
-    '../_base_/datasets/mini-rooms_96x128.py',
+    '../_base_/datasets/mini-rooms_72x96.py',
     '../_base_/models/segmentor_small.py',
     '../_base_/schedules/scratch_600it.py',
     '../_base_/default_runtime.py',
@@ -14,6 +14,5 @@ _base_ = [
 model = dict(
     data_preprocessor={{_base_.data_preprocessor}},
     decode_head=dict(num_classes={{_base_.num_classes}}),
-    backbone=dict(use=['depth']),
-    neck=None,
+    neck=dict(fusion=dict(type='ConcatFusion')),
 )

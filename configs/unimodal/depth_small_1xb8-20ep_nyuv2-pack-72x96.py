@@ -1,12 +1,12 @@
 """Depth alone, one small MiT stream, NYU Depth V2, the pack of 795 training images.
 
-Run:     python tools/train.py configs/unimodal/depth_small_1xb8-20ep_nyuv2-pack-96x128.py
+Run:     python tools/train.py configs/unimodal/depth_small_1xb8-20ep_nyuv2-pack-72x96.py
 Needs:   $MANGO_DATA_ROOT/nyuv2 (default ../shared/data/nyuv2), see its README
 Ours:    see configs/mango/README.md; empty there until measured
 """
 
 _base_ = [
-    '../_base_/datasets/nyuv2-pack_96x128.py',
+    '../_base_/datasets/nyuv2-pack_72x96.py',
     '../_base_/models/segmentor_small.py',
     '../_base_/schedules/scratch_20ep_nyuv2-pack.py',
     '../_base_/default_runtime.py',

@@ -1,12 +1,12 @@
-"""Concatenation of two small MiT streams, NYU Depth V2, the pack of 795 training images.
+"""Cross-attention between two small MiT streams, NYU Depth V2, the pack of 795 training images.
 
-Run:     python tools/train.py configs/concat/concat_small_1xb8-20ep_nyuv2-pack-96x128.py
+Run:     python tools/train.py configs/cross_attention/cross-attention_small_1xb8-20ep_nyuv2-pack-72x96.py
 Needs:   $MANGO_DATA_ROOT/nyuv2 (default ../shared/data/nyuv2), see its README
 Ours:    see configs/mango/README.md; empty there until measured
 """
 
 _base_ = [
-    '../_base_/datasets/nyuv2-pack_96x128.py',
+    '../_base_/datasets/nyuv2-pack_72x96.py',
     '../_base_/models/segmentor_small.py',
     '../_base_/schedules/scratch_20ep_nyuv2-pack.py',
     '../_base_/default_runtime.py',
@@ -14,5 +14,12 @@ _base_ = [
 model = dict(
     data_preprocessor={{_base_.data_preprocessor}},
     decode_head=dict(num_classes={{_base_.num_classes}}),
-    neck=dict(fusion=dict(type='ConcatFusion')),
+    neck=dict(
+        fusion=dict(
+            _delete_=True,
+            type='CrossAttentionFusion',
+            depth=2,
+            num_heads=4,
+        ),
+    ),
 )

@@ -1,12 +1,12 @@
-"""MANGO with cross-modal couplings, L = 1, at stride 8 of two small MiT streams, generated rooms.
+"""Cross-attention between two small MiT streams, generated rooms.
 
-Run:     python tools/train.py configs/mango/mango-cross-modal-l1_small_1xb8-600it_mini-rooms-96x128.py
+Run:     python tools/train.py configs/cross_attention/cross-attention_small_1xb8-600it_mini-rooms-72x96.py
 Needs:   data/mini_rooms: python tools/prepare/mini_rooms.py
 Ours:    see configs/mango/README.md; empty there until measured
 """
 
 _base_ = [
-    '../_base_/datasets/mini-rooms_96x128.py',
+    '../_base_/datasets/mini-rooms_72x96.py',
     '../_base_/models/segmentor_small.py',
     '../_base_/schedules/scratch_600it.py',
     '../_base_/default_runtime.py',
@@ -17,11 +17,9 @@ model = dict(
     neck=dict(
         fusion=dict(
             _delete_=True,
-            type='MangoFusion',
-            window=(12, 16),
-            depth=1,
-            recipe='cross_modal',
-            layers=dict(num_heads=4),
+            type='CrossAttentionFusion',
+            depth=2,
+            num_heads=4,
         ),
     ),
 )

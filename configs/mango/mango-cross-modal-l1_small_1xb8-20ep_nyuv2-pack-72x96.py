@@ -1,12 +1,12 @@
-"""MANGO with the paper's block, L = 2, at stride 8 of two small MiT streams, NYU Depth V2, the pack of 795 training images.
+"""MANGO with cross-modal couplings, L = 1, at stride 8 of two small MiT streams, NYU Depth V2, the pack of 795 training images.
 
-Run:     python tools/train.py configs/mango/mango-l2_small_1xb8-20ep_nyuv2-pack-96x128.py
+Run:     python tools/train.py configs/mango/mango-cross-modal-l1_small_1xb8-20ep_nyuv2-pack-72x96.py
 Needs:   $MANGO_DATA_ROOT/nyuv2 (default ../shared/data/nyuv2), see its README
 Ours:    see configs/mango/README.md; empty there until measured
 """
 
 _base_ = [
-    '../_base_/datasets/nyuv2-pack_96x128.py',
+    '../_base_/datasets/nyuv2-pack_72x96.py',
     '../_base_/models/segmentor_small.py',
     '../_base_/schedules/scratch_20ep_nyuv2-pack.py',
     '../_base_/default_runtime.py',
@@ -18,8 +18,10 @@ model = dict(
         fusion=dict(
             _delete_=True,
             type='MangoFusion',
-            window=(12, 16),
-            depth=2,
+            window=(9, 12),
+            depth=1,
+            recipe='cross_modal',
+            layers=dict(num_heads=4),
         ),
     ),
 )

@@ -1,0 +1,165 @@
+"""Inference on several modalities at once: paths or arrays in, label map and panel out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.registry import init_default_scope
+from mmengine.runner import load_checkpoint
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from mango_mm.apis.run import find_checkpoint, load_config
+from mango_mm.engine.hooks.panel_hook import modality_images
+from mango_mm.hosts import require_host
+from mango_mm.registry import MODELS
+from mango_mm.visualization.panels import colour_labels, draw_panel
+
+__all__ = ['MangoInferencer']
+
+Sample = Mapping[str, Any]
+PATH_KEYS = {'rgb': 'img_path'}  # as the data sets name them; others: <modality>_path
+
+
+class MangoInferencer:
+    """Segments samples of several modalities with a trained model.
+
+    Args:
+        config: File or config the model was trained with. Its test pipeline is used,
+            without labels.
+        checkpoint: File, or a work dir (its newest checkpoint); None: weights as
+            initialised, for trying things out.
+        device: Where it runs; None: a GPU if there is one.
+
+    Raises:
+        FileNotFoundError: If config or checkpoint do not exist.
+        ImportError: If mmsegmentation is missing.
+
+    Example::
+
+        infer = MangoInferencer('config.py', 'work_dirs/run')
+        result = infer({'rgb': 'rgb/1.jpg', 'depth': 'depth/1.png'}, show_dir='panels')
+        result['label']          # (H, W) uint8, indices into result['classes']
+        result['panel']          # (H', W', 3) uint8
+        result['nll_per_dim']    # float, nats; None without a flow
+    """
+
+    def __init__(
+        self,
+        config: str | Path | Config,
+        checkpoint: str | Path | None = None,
+        device: str | None = None,
+    ) -> None:
+        require_host('mmseg', 'MangoInferencer')
+        self.config = load_config(config)
+        self.device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
+        init_default_scope(self.config.get('default_scope', 'mmseg'))
+        dataset = self.config.test_dataloader.dataset
+        self.meta = _metainfo(dataset)
+        _drop_pretrained(self.config.model)
+        self.model = MODELS.build(self.config.model)
+        if checkpoint is None:
+            self.model.init_weights()
+        else:
+            load_checkpoint(self.model, find_checkpoint(checkpoint), map_location='cpu')
+        self.model.to(self.device).eval()
+        steps = [t for t in dataset.pipeline if not t['type'].endswith('LoadSegmentation')]
+        self.pipeline = Compose(steps)
+        self.modalities = list(self.model.data_preprocessor.names)
+
+    def __call__(
+        self,
+        inputs: Sample | Iterable[Sample],
+        *,
+        batch_size: int = 1,
+        show_dir: str | Path | None = None,
+        progress: bool = True,
+    ) -> Any:
+        """Predict one sample or several.
+
+        Args:
+            inputs: A dict by modality, or several of them. A value is a path or an array:
+                RGB (H, W, 3) uint8; depth (H, W), floating point in metres or integers in
+                the encoding of the config. It is not changed.
+            batch_size: Samples predicted together; they must then be of one size.
+            show_dir: Save each panel there.
+            progress: Show a progress bar for several samples.
+
+        Returns:
+            A dict with ``label``, ``panel``, ``classes`` and ``nll_per_dim``, or a list of them.
+
+        Raises:
+            KeyError: If a modality that the model needs is missing.
+        """
+        single = isinstance(inputs, Mapping)
+        samples: Sequence[Sample] = [inputs] if isinstance(inputs, Mapping) else list(inputs)
+        results: list[dict[str, Any]] = []
+        bar = tqdm(total=len(samples), desc='inference', disable=single or not progress)
+        for start in range(0, len(samples), batch_size):
+            batch = samples[start : start + batch_size]
+            packed = [self.pipeline(self._to_results(sample)) for sample in batch]
+            with torch.no_grad():
+                outputs = self.model.test_step(pseudo_collate(packed))
+            for i, (item, output) in enumerate(zip(packed, outputs)):
+                results.append(self._result(item, output, start + i, show_dir))
+            bar.update(len(batch))
+        bar.close()
+        return results[0] if single else results
+
+    def _to_results(self, sample: Sample) -> dict[str, Any]:
+        missing = [m for m in self.modalities if m not in sample]
+        if missing:
+            raise KeyError(
+                f'this model needs {self.modalities}; the input lacks {missing} '
+                f'(it has {list(sample)}).'
+            )
+        results: dict[str, Any] = {'seg_fields': [], 'reduce_zero_label': False}
+        for name in self.modalities:
+            value = sample[name]
+            results[PATH_KEYS.get(name, f'{name}_path')] = (
+                value if isinstance(value, np.ndarray) else str(value)
+            )
+        return results
+
+    def _result(
+        self, item: dict[str, Any], output: Any, number: int, show_dir: str | Path | None
+    ) -> dict[str, Any]:
+        label: NDArray[np.uint8] = output.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
+        images = modality_images(item['inputs'].numpy(), self.model.data_preprocessor.names)
+        images['prediction'] = colour_labels(label, self.meta['palette'])
+        source = item['data_samples'].metainfo.get('img_path')
+        stem = Path(source).stem if isinstance(source, str) else f'{number:06d}'
+        path = Path(show_dir) / f'{stem}.png' if show_dir is not None else None
+        return {
+            'label': label,
+            'panel': draw_panel(images, path),
+            'classes': self.meta['classes'],
+            'nll_per_dim': float(output.nll_per_dim) if 'nll_per_dim' in output else None,
+        }
+
+
+def _metainfo(dataset: Config) -> dict[str, Any]:
+    """Classes and palette, without reading any data."""
+    from mango_mm.registry import DATASETS
+
+    cls = DATASETS.get(dataset.type)
+    if cls is None:
+        raise KeyError(f'dataset type {dataset.type!r} is not registered.')
+    return {**cls.METAINFO, **dataset.get('metainfo', {})}
+
+
+def _drop_pretrained(model: Any) -> None:
+    """The checkpoint holds every weight; do not look for pretrained files."""
+    if isinstance(model, dict):
+        model.pop('pretrained', None)
+        init = model.get('init_cfg')
+        if isinstance(init, dict) and init.get('type') == 'Pretrained':
+            model.pop('init_cfg')
+        for value in list(model.values()):
+            _drop_pretrained(value)
