@@ -12,7 +12,7 @@ from mango_mm.version import __version__
 __all__ = ['__version__']
 
 if has_host('mmengine'):
-    import mango_mm.registry
+    import mango_mm.registry  # noqa: F401  # makes the names known
     from mango_mm.hosts import make_checkpoints_safe_to_load
 
     make_checkpoints_safe_to_load()

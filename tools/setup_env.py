@@ -124,7 +124,9 @@ class Setup:
         """
         for tool in ('gcc', 'g++'):
             if shutil.which(tool) is None:
-                raise SystemExit(f'mmcv has to be compiled and {tool} was not found; install gcc and g++.')
+                raise SystemExit(
+                    f'mmcv has to be compiled and {tool} was not found; install gcc and g++.'
+                )
         build = self.venv / 'build-mmcv'
         source = build / f'mmcv-{version}'
         if not (source / 'setup.py').exists():
@@ -198,16 +200,17 @@ def main() -> None:
     args = parser.parse_args()
     if sys.version_info[:2] != PYTHON:
         raise SystemExit(
-            'the pinned set needs Python {}.{}; got {}.{}. Call make with PYTHON=python3.11.'.format(
-                *PYTHON, *sys.version_info[:2]
-            )
+            'the pinned set needs Python {}.{}; got {}.{}. '
+            'Call make with PYTHON=python3.11.'.format(*PYTHON, *sys.version_info[:2])
         )
     if args.wheels and not args.wheels.is_dir():
         raise SystemExit(f'MANGO_WHEELS must name a folder; got {args.wheels}.')
     try:
         Setup(args.venv.absolute(), args.wheels).all()
     except subprocess.CalledProcessError as error:
-        raise SystemExit(f'setup stopped at: {" ".join(map(str, error.cmd))}\nRun it again to go on from there.') from error
+        raise SystemExit(
+            f'setup stopped at: {" ".join(map(str, error.cmd))}\nRun it again to go on from there.'
+        ) from error
 
 
 if __name__ == '__main__':

@@ -92,7 +92,8 @@ class MangoInferencer:
             progress: Show a progress bar for several samples.
 
         Returns:
-            A dict with ``label``, ``panel``, ``classes`` and ``nll_per_dim``, or a list of them.
+            A dict with ``label``, ``panel``, its ``pictures`` by title, ``classes`` and
+            ``nll_per_dim``, or a list of them.
 
         Raises:
             KeyError: If a modality that the model needs is missing.
@@ -139,6 +140,7 @@ class MangoInferencer:
         return {
             'label': label,
             'panel': draw_panel(images, path),
+            'pictures': images,
             'classes': self.meta['classes'],
             'nll_per_dim': float(output.nll_per_dim) if 'nll_per_dim' in output else None,
         }

@@ -142,7 +142,9 @@ def find_checkpoint(path: str | Path) -> str:
     if folder.is_dir():
         pointer = folder / 'last_checkpoint'
         if not pointer.is_file():
-            raise FileNotFoundError(f'{folder} holds no last_checkpoint; has a run saved one there?')
+            raise FileNotFoundError(
+                f'{folder} holds no last_checkpoint; has a run saved one there?'
+            )
         path = Path(pointer.read_text().strip())
         if not path.exists():  # the work dir was moved
             path = folder / path.name

@@ -127,7 +127,9 @@ class MultimodalSegDataset(BaseDataset):
         first = line.split()[0]
         stem = osp.splitext(osp.basename(first))[0] if '/' in first else first
         if not stem:
-            raise ValueError(f'{where}: a line must be a stem or begin with RGB/X.jpg; got {line!r}.')
+            raise ValueError(
+                f'{where}: a line must be a stem or begin with RGB/X.jpg; got {line!r}.'
+            )
         return {name: f'{folder}/{stem}{suffix}' for name, (folder, suffix) in self.folders.items()}
 
     def _check(self, sample: dict[str, str], number: int) -> None:

@@ -30,7 +30,7 @@ __all__ = ['AffineCoupling', 'scale_and_shift', 'undo_scale_and_shift']
 def scale_and_shift(
     x: Tensor, raw: Tensor, clamp: float, mask: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """x * exp(s) + t with (s, t) from ``raw``, (B, n, 2 C), and the sum of s, (B,)."""
+    """X * exp(s) + t with (s, t) from ``raw``, (B, n, 2 C), and the sum of s, (B,)."""
     log_scale, shift = _unpack(raw, clamp, mask)
     return x * log_scale.exp() + shift, log_scale.sum(dim=(1, 2))
 
@@ -60,7 +60,7 @@ class AffineCoupling(Bijection):
             half has one more.
         hidden_dim: Width of the perceptron; None: 2 D.
         swap: Let the second half condition and the first move.
-        clamp: Bound of \\|s\\|, approached smoothly.
+        clamp: Bound of |s|, approached smoothly.
 
     Raises:
         ValueError: If ``dim`` is below 2.

@@ -38,7 +38,7 @@ class AttentionCoupling(Bijection):
         partition: Which positions condition and which move.
         num_heads: Heads of the conditioner's attention.
         hidden_dim: Width of its perceptron; None: 2 D.
-        clamp: Bound of \\|s\\|, approached smoothly.
+        clamp: Bound of |s|, approached smoothly.
 
     Raises:
         ValueError: If the heads do not divide the channels.

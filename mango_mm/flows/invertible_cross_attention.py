@@ -59,7 +59,7 @@ class InvertibleCrossAttention(Bijection):
             about 16 layers.
         gate_init: Start of g, below ``gate_max``. In a deep stack: one over the
             number of ICA layers that move each token.
-        gate_max: Bound of \\|g\\|, below 1.
+        gate_max: Bound of |g|, below 1.
         kernel: ``'auto'``, ``'dense'`` or ``'chunked'``.
 
     Raises:
@@ -99,7 +99,7 @@ class InvertibleCrossAttention(Bijection):
             )
         if kernel not in KERNELS:
             raise ValueError(f'kernel must be one of {KERNELS}; got {kernel!r}.')
-        self.partition = partition
+        self.partition, self.dim = partition, dim
         self.num_heads, self.kernel = num_heads, kernel
         self.gate, self.gate_init, self.gate_max = gate, gate_init, gate_max
         self.query = nn.Sequential(nn.Linear(dim, dim, bias=False), nn.LayerNorm(dim))
@@ -138,7 +138,7 @@ class InvertibleCrossAttention(Bijection):
         return x, -self._log_det(log_diagonal, g, moved_mask)
 
     def gates(self) -> Tensor:
-        """g of every head, (H,)."""
+        """G of every head, (H,)."""
         if self.raw_gate is None:
             return torch.ones_like(self.raw_log_temperature)
         return self.gate_max * torch.tanh(self.raw_gate)
@@ -150,9 +150,7 @@ class InvertibleCrossAttention(Bijection):
         g = self.gates().abs()
         return (1 + g) / (1 - g)
 
-    def _conditions(
-        self, x: Tensor, mask: Tensor | None
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
+    def _conditions(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
         """Scaled queries and keys, (B, H, n, d) each, and the mask of the moved tokens."""
         fixed = self.partition.condition(x, mask)
         temperature = torch.exp(
@@ -170,8 +168,8 @@ class InvertibleCrossAttention(Bijection):
         return x.transpose(1, 2).flatten(2)
 
     def _log_det(self, log_diagonal: Tensor, g: Tensor, mask: Tensor | None) -> Tensor:
-        d = self.key[0].out_features // self.num_heads  # type: ignore[union-attr]
+        d = self.dim // self.num_heads
         terms = torch.log1p(g[:, None] * log_diagonal.exp())
         if mask is not None:
             terms = torch.where(mask[:, None, :], terms, 0.0)
-        return d * terms.sum(dim=(1, 2))  # type: ignore[operator, no-any-return]
+        return d * terms.sum(dim=(1, 2))

@@ -42,7 +42,7 @@ class TokenLinear(Bijection):
         num_tokens: N, the positions that are mixed. The matrix is N x N: use
             windows for more than about a thousand.
         permutation: P: ``'identity'``, ``'flip'`` or ``'random'`` (drawn once, saved).
-        clamp: Bound of \\|ln s\\|, approached smoothly.
+        clamp: Bound of |ln s|, approached smoothly.
 
     Raises:
         ValueError: If ``permutation`` is unknown or the tokens given are not N.

@@ -81,9 +81,7 @@ class TokenPartition(nn.Module):
         self._moved_run = _rising_run(moved)
 
     @classmethod
-    def mmca(
-        cls, lengths: Sequence[int], *, target: int, reverse: bool = False
-    ) -> TokenPartition:
+    def mmca(cls, lengths: Sequence[int], *, target: int, reverse: bool = False) -> TokenPartition:
         """Across modalities: all others condition, modality ``target`` moves."""
         _check_lengths(lengths)
         if not 0 <= target < len(lengths):
@@ -119,7 +117,9 @@ class TokenPartition(nn.Module):
         moved: list[int] = []
         for m, block in enumerate(_blocks(lengths)):
             first, second = _halves(block, interleaved=interleaved)
-            second_conditions = variant == 3 or (variant in (1, 2) and (m % 2 == 1) == (variant == 1))
+            second_conditions = variant == 3 or (
+                variant in (1, 2) and (m % 2 == 1) == (variant == 1)
+            )
             fixed += second if second_conditions else first
             moved += first if second_conditions else second
         return cls._ordered(fixed, moved, None, reverse=reverse)

@@ -61,9 +61,7 @@ class Fusion(nn.Module, abc.ABC):
         ValueError: If a modality is named twice or none is.
     """
 
-    def __init__(
-        self, modalities: Sequence[str], dim: int, out_dim: int | None = None
-    ) -> None:
+    def __init__(self, modalities: Sequence[str], dim: int, out_dim: int | None = None) -> None:
         super().__init__()
         if not modalities or len(set(modalities)) != len(modalities):
             raise ValueError(f'modalities must be distinct names; got {tuple(modalities)}.')

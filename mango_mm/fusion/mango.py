@@ -135,9 +135,7 @@ class MangoFusion(Fusion):
                   for x in self.check(features, masks)]  # fmt: skip
         extras: dict[str, Any] = {}
         if self.normalize:
-            extras['statistics'] = {
-                m: _statistics(x) for m, x in zip(self.modalities, tokens)
-            }
+            extras['statistics'] = {m: _statistics(x) for m, x in zip(self.modalities, tokens)}
             tokens = [F.layer_norm(x, (self.dim,), eps=EPS) for x in tokens]
         joint = self.joint_mask(tokens, masks)
         x, mask = self._enter(tokens, joint, grid)

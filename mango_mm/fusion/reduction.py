@@ -1,8 +1,8 @@
 """Reduction: how the tokens of M modalities become one feature.
 
-    concat      W [z_1; ...; z_M] at every position      equal token counts
-    sum         W (z_1 + ... + z_M) at every position    equal token counts
-    sequence    W z for every token of every modality    any token counts
+concat      W [z_1; ...; z_M] at every position      equal token counts
+sum         W (z_1 + ... + z_M) at every position    equal token counts
+sequence    W z for every token of every modality    any token counts
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Reduction(nn.Module):
         lengths = [x.shape[1] for x in tokens]
         if len(set(lengths)) > 1:
             raise ValueError(
-                f"reduction={self.how!r} needs as many tokens of each modality; got {lengths}. "
+                f'reduction={self.how!r} needs as many tokens of each modality; got {lengths}. '
                 "Use reduction='sequence'."
             )
         joint = torch.cat(list(tokens), dim=2) if self.how == 'concat' else sum(tokens)

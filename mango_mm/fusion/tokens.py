@@ -53,7 +53,11 @@ def merge_windows(x: Tensor, grid: tuple[int, int], window: tuple[int, int]) -> 
 
 
 def window_mask(
-    mask: Tensor | None, batch: int, grid: tuple[int, int], window: tuple[int, int], device: torch.device
+    mask: Tensor | None,
+    batch: int,
+    grid: tuple[int, int],
+    window: tuple[int, int],
+    device: torch.device,
 ) -> Tensor | None:
     """Real tokens of the windows, (B K, h w); None if there is no padding at all."""
     if mask is None:

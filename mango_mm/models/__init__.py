@@ -16,6 +16,4 @@ if has_host('mmseg'):
 
     __all__ += ['segmentors']
 else:
-    register_placeholders(
-        'mmseg', ('MultimodalEncoderDecoder', 'MultimodalSegDataPreProcessor')
-    )
+    register_placeholders('mmseg', ('MultimodalEncoderDecoder', 'MultimodalSegDataPreProcessor'))

@@ -7,5 +7,9 @@ __all__: list[str] = []
 
 for _name in fusion.__all__:
     _class = getattr(fusion, _name)
-    if isinstance(_class, type) and issubclass(_class, fusion.Fusion) and _class is not fusion.Fusion:
+    if (
+        isinstance(_class, type)
+        and issubclass(_class, fusion.Fusion)
+        and _class is not fusion.Fusion
+    ):
         FUSIONS.register_module(name=_name, module=_class)

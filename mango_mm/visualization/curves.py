@@ -22,9 +22,7 @@ def read_scalars(work_dir: str | Path) -> list[dict[str, Any]]:
     return [json.loads(line) for file in files for line in file.read_text().splitlines() if line]
 
 
-def draw_curves(
-    runs: Mapping[str, str | Path], keys: Sequence[str], path: str | Path
-) -> None:
+def draw_curves(runs: Mapping[str, str | Path], keys: Sequence[str], path: str | Path) -> None:
     """One plot per key, one line per run, over iterations.
 
     Args:

@@ -42,7 +42,9 @@ def colour_labels(
     return table[label.astype(np.uint8)]
 
 
-def draw_panel(images: Mapping[str, NDArray[np.uint8]], path: str | Path | None = None) -> NDArray[np.uint8]:
+def draw_panel(
+    images: Mapping[str, NDArray[np.uint8]], path: str | Path | None = None
+) -> NDArray[np.uint8]:
     """Put titled RGB images of any sizes side by side.
 
     Args:

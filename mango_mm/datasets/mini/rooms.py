@@ -186,9 +186,7 @@ def _rays(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Unit directions (H, W, 3) and the camera's axes as columns: right, forward, up."""
     yaw, pitch = rng.normal(0, 0.25), rng.uniform(-0.35, -0.1)
-    forward = np.array(
-        [np.sin(yaw) * np.cos(pitch), np.cos(yaw) * np.cos(pitch), np.sin(pitch)]
-    )
+    forward = np.array([np.sin(yaw) * np.cos(pitch), np.cos(yaw) * np.cos(pitch), np.sin(pitch)])
     right = np.array([np.cos(yaw), -np.sin(yaw), 0.0])
     up = np.cross(right, forward)
     focal = width / (2 * np.tan(np.radians(rng.uniform(58, 68)) / 2))

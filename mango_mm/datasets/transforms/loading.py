@@ -147,7 +147,8 @@ class LoadDepth(BaseTransform):
         if self.encoding == 'relative':
             if raw.dtype != np.uint8:
                 raise ValueError(
-                    f"encoding 'relative' needs 8-bit {self.key}; got {raw.dtype} from {_name(source)}."
+                    f"encoding 'relative' needs 8-bit {self.key}; "
+                    f'got {raw.dtype} from {_name(source)}.'
                 )
             return raw.astype(np.float32) / 255
         if raw.dtype == np.uint8 or self.encoding == 'metres':
@@ -197,7 +198,9 @@ class LoadSegmentation(BaseTransform):
             raise ValueError(
                 f'a label map must have one channel; got shape {label.shape} from {_name(source)}.'
             )
-        label = self._check_values(label, void_zero=bool(results.get('reduce_zero_label')), source=source)
+        label = self._check_values(
+            label, void_zero=bool(results.get('reduce_zero_label')), source=source
+        )
         if self.crop_inputs and 'img' in results:
             self._crop(results, label.shape)
         _check_size(results, label.shape, 'label', source)
@@ -207,7 +210,9 @@ class LoadSegmentation(BaseTransform):
             fields.append('gt_seg_map')
         return results
 
-    def _check_values(self, label: NDArray[Any], *, void_zero: bool, source: Any) -> NDArray[np.uint8]:
+    def _check_values(
+        self, label: NDArray[Any], *, void_zero: bool, source: Any
+    ) -> NDArray[np.uint8]:
         label = label.astype(np.int64)
         low, high = (0, self.num_classes) if void_zero else (0, self.num_classes - 1)
         wrong = (label < low) | (label > high)

@@ -25,7 +25,9 @@ class FlowLikelihood(BaseMetric):
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
         """Collect the values of one batch."""
-        self.results.extend(float(s['nll_per_dim']) if 'nll_per_dim' in s else None for s in data_samples)
+        self.results.extend(
+            float(s['nll_per_dim']) if 'nll_per_dim' in s else None for s in data_samples
+        )
 
     def compute_metrics(self, results: list[float | None]) -> dict[str, float]:
         """The mean over all samples that have a likelihood."""

@@ -113,7 +113,7 @@ class CrossAttentionFusion(Fusion):
                     torch.cat(_others(tokens, m), dim=1),
                     None if parts is None else _visible(_others(parts, m)),
                 )
-                for m, (layer, x) in enumerate(zip(block, tokens))  # type: ignore[arg-type]
+                for m, (layer, x) in enumerate(zip(block, tokens))  # type: ignore[call-overload]  # ModuleList forgets the class
             ]
         tokens = [norm(x) for norm, x in zip(self.norms, tokens)]
         fused, mask = self.reduce(tokens, parts)

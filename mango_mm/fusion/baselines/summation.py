@@ -23,9 +23,7 @@ class SumFusion(Fusion):
         out_dim: Channels E of the fused feature; None: D.
     """
 
-    def __init__(
-        self, modalities: Sequence[str], dim: int, out_dim: int | None = None
-    ) -> None:
+    def __init__(self, modalities: Sequence[str], dim: int, out_dim: int | None = None) -> None:
         super().__init__(modalities, dim, out_dim)
         self.reduce = Reduction(len(self.modalities), dim, self.out_dim, 'sum')
 

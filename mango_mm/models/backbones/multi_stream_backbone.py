@@ -143,9 +143,7 @@ class MultiStreamBackbone(BaseModule):
         """All modalities as one larger batch through the one stream."""
         stream = next(iter(self.streams.values()))
         maps = _as_tuple(stream(torch.cat(list(parts.values()))))
-        return {
-            name: tuple(m.chunk(len(parts))[i] for m in maps) for i, name in enumerate(parts)
-        }
+        return {name: tuple(m.chunk(len(parts))[i] for m in maps) for i, name in enumerate(parts)}
 
 
 def _as_tuple(features: Any) -> tuple[Tensor, ...]:

@@ -72,13 +72,12 @@ class FusionNeck(BaseModule):
         self.nll_weight = nll_weight
         chosen = tuple(range(len(self.in_channels))) if stages is None else tuple(stages)
         if any(not 0 <= s < len(self.in_channels) for s in chosen):
-            raise ValueError(
-                f'stages must lie in 0..{len(self.in_channels) - 1}; got {chosen}.'
-            )
+            raise ValueError(f'stages must lie in 0..{len(self.in_channels) - 1}; got {chosen}.')
         configs = [fusion] * len(chosen) if isinstance(fusion, Mapping) else list(fusion)
         if len(configs) != len(chosen):
             raise ValueError(
-                f'fusion must be one config or one per stage; got {len(configs)} for stages {chosen}.'
+                f'fusion must be one config or one per stage; got {len(configs)} '
+                f'for stages {chosen}.'
             )
         by_stage = dict(zip(chosen, configs))
         self.enter = nn.ModuleList()
@@ -166,7 +165,8 @@ class FusionNeck(BaseModule):
         else:
             if len(features) != len(self.modalities):
                 raise ValueError(
-                    f'FusionNeck needs one pyramid for each of {self.modalities}; got {len(features)}.'
+                    f'FusionNeck needs one pyramid for each of {self.modalities}; '
+                    f'got {len(features)}.'
                 )
             pyramids = dict(zip(self.modalities, features))
         for m, pyramid in pyramids.items():

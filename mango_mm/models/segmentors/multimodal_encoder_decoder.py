@@ -70,7 +70,7 @@ class MultimodalEncoderDecoder(EncoderDecoder):
         return result.maps
 
     def predict(self, inputs: Tensor, data_samples: list[Any] | None = None) -> list[Any]:
-        """mmseg's prediction, with ``nll_per_dim`` on every sample if there is a flow."""
+        """Mmseg's prediction, with ``nll_per_dim`` on every sample if there is a flow."""
         self._window_nlls = []
         try:
             predictions: list[Any] = super().predict(inputs, data_samples)

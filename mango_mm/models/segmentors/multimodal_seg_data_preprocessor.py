@@ -73,7 +73,7 @@ class MultimodalSegDataPreProcessor(BaseDataPreprocessor):
         for name, values in (('mean', mean), ('std', std), ('missing', missing)):
             self.register_buffer(name, torch.tensor(values).view(-1, 1, 1), False)
 
-    def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:  # noqa: FBT001,FBT002  # mmengine calls it by position
+    def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Collated samples to the model's input.
 
         Args:

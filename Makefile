@@ -1,0 +1,31 @@
+# Two commands do everything on a machine with Python 3.11, gcc, g++ and make:
+#   make demo    build the environment, then train, evaluate and draw
+#   make test    build the environment, then run every check
+# MANGO_WHEELS=folder re-uses an mmcv wheel found there instead of compiling it.
+
+PYTHON ?= python3
+VENV ?= .venv
+RUN = $(VENV)/bin/python
+SEEDS ?= 0
+
+.PHONY: setup demo test check lint clean
+
+setup:
+	@$(PYTHON) tools/setup_env.py --venv $(VENV)
+
+demo: setup
+	$(RUN) -W ignore tools/demo.py --seeds $(SEEDS)
+
+lint: setup
+	$(RUN) -m ruff format --check .
+	$(RUN) -m ruff check .
+	$(VENV)/bin/lint-imports
+	$(RUN) -m mypy
+
+test: lint
+	$(RUN) -m pytest -q --doctest-modules mango_mm tests
+
+check: test
+
+clean:
+	rm -rf $(VENV) work_dirs/demo data/mini_rooms build dist *.egg-info

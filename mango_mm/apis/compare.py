@@ -1,0 +1,148 @@
+"""Several configs, several seeds, one budget, one table."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from mango_mm.visualization.curves import read_scalars
+
+__all__ = ['Run', 'compare', 'render_table']
+
+METRICS = {
+    'aAcc': 'pixel acc',
+    'mAcc': 'mean acc',
+    'mIoU': 'mIoU',
+    'nll_per_dim': 'NLL / dim (nats)',
+}
+TRAIN = 'import sys; from mango_mm.apis.compare import _train; _train(sys.argv[1:])'
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One row of a comparison: a config under a name, with overrides ``key=value``."""
+
+    name: str
+    config: str
+    options: tuple[str, ...] = ()
+
+
+def compare(
+    runs: Sequence[Run],
+    seeds: Iterable[int],
+    out: str | Path,
+    *,
+    jobs: int = 1,
+    threads: int = 1,
+    options: Sequence[str] = (),
+) -> list[dict[str, Any]]:
+    """Train every run with every seed, each in a process of its own.
+
+    What ``out/results.jsonl`` holds is not run again; an interrupted run resumes.
+
+    Args:
+        runs: What to compare.
+        seeds: Of each.
+        out: Folder for work dirs and results.
+        jobs: Processes at a time.
+        threads: Threads of each.
+        options: Overrides for all runs.
+
+    Returns:
+        One dict per run and seed: its last validation, and its duration in seconds.
+
+    Raises:
+        RuntimeError: If a training fails; names its log.
+    """
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    results = out / 'results.jsonl'
+    lines = [json.loads(x) for x in results.read_text().splitlines()] if results.exists() else []
+    done = {(line['name'], line['seed']) for line in lines}
+    todo = [(run, seed) for seed in seeds for run in runs if (run.name, seed) not in done]
+    lock = threading.Lock()
+
+    def work(run: Run, seed: int) -> None:
+        line = _run(run, seed, out, threads, options)
+        with lock:
+            lines.append(line)
+            with open(results, 'a') as file:
+                file.write(json.dumps(line) + '\n')
+            print(
+                f'[{len(lines)}/{len(done) + len(todo)}] {run.name}, seed {seed}: '
+                f'mIoU {line["mIoU"]:.2f} in {line["seconds"]:.0f} s',
+                flush=True,
+            )
+
+    with ThreadPoolExecutor(jobs) as pool:
+        for future in [pool.submit(work, run, seed) for run, seed in todo]:
+            future.result()
+    return lines
+
+
+def _run(run: Run, seed: int, out: Path, threads: int, options: Sequence[str]) -> dict[str, Any]:
+    work_dir = out / run.name / f'seed{seed}'
+    work_dir.mkdir(parents=True, exist_ok=True)
+    overrides = [f'randomness.seed={seed}', *options, *run.options]
+    start = time.monotonic()
+    with open(work_dir / 'stdout.txt', 'a') as log:
+        process = subprocess.run(
+            [sys.executable, '-W', 'ignore', '-c', TRAIN, run.config, str(work_dir), *overrides],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, 'OMP_NUM_THREADS': str(threads)},
+        )
+    if process.returncode:
+        raise RuntimeError(f'{run.name}, seed {seed}: training failed; see {work_dir}/stdout.txt')
+    last = [line for line in read_scalars(work_dir) if 'mIoU' in line][-1]
+    return {
+        'name': run.name,
+        'config': str(run.config),
+        'seed': seed,
+        'options': overrides[1:],
+        'seconds': round(time.monotonic() - start, 1),
+        **{key: float(last[key]) for key in METRICS if key in last},
+    }
+
+
+def _train(arguments: list[str]) -> None:
+    """The child process: config, work dir, overrides."""
+    from mmengine.config import DictAction
+
+    from mango_mm.apis.run import train
+
+    config, work_dir, *overrides = arguments
+    options = {}
+    for override in overrides:
+        key, _, value = override.partition('=')
+        options[key] = DictAction._parse_iterable(value)
+    resume = (Path(work_dir) / 'last_checkpoint').exists()
+    train(config, work_dir=work_dir, options=options, resume=resume)
+
+
+def render_table(lines: Sequence[dict[str, Any]], names: Iterable[str]) -> str:
+    """A Markdown table: mean and, over several seeds, standard deviation."""
+    header = ['fusion', 'seeds', *METRICS.values(), 's per run']
+    rows = [header, ['---'] * len(header)]
+    for name in names:
+        of = [line for line in lines if line['name'] == name]
+        if not of:
+            continue
+        cells = [name, str(len(of))]
+        for key in METRICS:
+            values = [line[key] for line in of if key in line]
+            spread = f' ± {statistics.stdev(values):.2f}' if len(values) > 1 else ''
+            cells.append(f'{statistics.mean(values):.2f}{spread}' if values else '-')
+        cells.append(f'{statistics.mean(line["seconds"] for line in of):.0f}')
+        rows.append(cells)
+    return '\n'.join('| ' + ' | '.join(row) + ' |' for row in rows)

@@ -1,0 +1,36 @@
+"""Shared by all tests: fixed seeds, two threads, small Hypothesis budgets."""
+
+import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import settings
+
+ROOT = Path(__file__).resolve().parents[1]
+settings.register_profile('fast', max_examples=25, deadline=None, derandomize=True)
+settings.load_profile('fast')
+
+# Where hosts are missing, only what needs none is collected.
+HOSTLESS = {'flows', 'fusion', 'testing'}
+if importlib.util.find_spec('mmseg') is None:
+    collect_ignore = [
+        path.name for path in Path(__file__).parent.iterdir()
+        if path.is_dir() and path.name not in HOSTLESS or path.name.startswith('test_')
+    ]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _reproducible():
+    torch.manual_seed(0)
+    torch.set_num_threads(2)
+
+
+@pytest.fixture(scope='session')
+def real_data():
+    """The folder with the real data of the project, or a skip that says so."""
+    folder = Path(os.environ.get('MANGO_DATA_ROOT', ROOT.parent / 'shared' / 'data'))
+    if not (folder / 'nyuv2' / 'train.txt').is_file():
+        pytest.skip(f'no nyuv2/train.txt in {folder}; set MANGO_DATA_ROOT')
+    return folder

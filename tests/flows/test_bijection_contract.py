@@ -1,0 +1,185 @@
+"""Every bijection keeps the contract of ``mango_mm.flows.Bijection``.
+
+To put a new bijection under test, add one line to ``ZOO``. B, N and D differ from each
+other, and N from the number of moved tokens, so that no wrong factor can hide.
+"""
+
+import copy
+import pickle
+
+import pytest
+import torch
+
+from mango_mm import flows
+from mango_mm.flows import TokenPartition
+from mango_mm.fusion.mango_block import RECIPES, LayerOptions, build_block
+from mango_mm.testing import assert_is_bijection
+
+B, N, D = 2, 7, 4
+
+
+def ica(partition, **options):
+    return flows.InvertibleCrossAttention(D, partition, **options)
+
+
+def block(recipe, lengths=(4, 3), index=1):
+    options = LayerOptions(num_heads=2).with_gates_for(4)
+    return build_block(recipe, D, lengths, index, options)
+
+
+ZOO = {
+    'ICA, MMCA, fewer fixed than moved': lambda: ica(TokenPartition.mmca((3, 4), target=1)),
+    'ICA, MMCA, more fixed than moved': lambda: ica(TokenPartition.mmca((4, 3), target=1)),
+    'ICA, three modalities': lambda: ica(TokenPartition.mmca((3, 2, 2), target=1)),
+    'ICA, IMCA, reversed': lambda: ica(TokenPartition.imca((4, 3), variant=2, reverse=True)),
+    'ICA, interleaved': lambda: ica(TokenPartition.imca((4, 3), variant=1, interleaved=True)),
+    'ICA, paper gate': lambda: ica(TokenPartition.halves(N), gate='paper'),
+    'ICA, negative gate': lambda: ica(TokenPartition.halves(N), gate_init=-0.8),
+    'ICA, two heads, chunked': lambda: ica(
+        TokenPartition.halves(N, swap=True), num_heads=2, kernel='chunked'
+    ),
+    'ICA, nothing moves': lambda: ica(TokenPartition(fixed=(0, 2), moved=())),
+    'ICA, nothing conditions': lambda: ica(TokenPartition(fixed=(), moved=(1, 2, 3))),
+    'token linear': lambda: flows.TokenLinear(N),
+    'token linear, flipped': lambda: flows.TokenLinear(N, permutation='flip'),
+    'token linear, random order': lambda: flows.TokenLinear(N, permutation='random'),
+    'affine coupling': lambda: flows.AffineCoupling(D),
+    'affine coupling, swapped': lambda: flows.AffineCoupling(D, swap=True),
+    'attention coupling': lambda: flows.AttentionCoupling(
+        D, TokenPartition.mmca((4, 3), target=0), num_heads=2
+    ),
+    'ActNorm': lambda: flows.ActNorm(D).eval(),
+    'chain': lambda: flows.Chain(flows.ActNorm(D).eval(), flows.AffineCoupling(D)),
+    'empty chain': flows.Chain,
+    'inverse': lambda: flows.Inverse(ica(TokenPartition.halves(N))),
+    'sandwich (LICA)': lambda: flows.Sandwich(
+        flows.TokenLinear(N), ica(TokenPartition.halves(N))
+    ),
+    **{f'block, {name}': lambda name=name: block(RECIPES[name]) for name in RECIPES},
+    'block, three modalities': lambda: block(RECIPES['paper_cross_modal'], (3, 2, 2)),
+    'block, all other steps': lambda: block(('actnorm', 'within_modal')).eval(),
+}  # fmt: skip
+
+
+@pytest.fixture(params=ZOO.values(), ids=ZOO.keys())
+def bijection(request):
+    torch.manual_seed(0)
+    layer = request.param().double().eval()
+    with torch.no_grad():  # not where it starts: zeros would hide half of the layer
+        for parameter in layer.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    return layer
+
+
+@pytest.fixture
+def x():
+    return torch.randn(B, N, D, dtype=torch.double)
+
+
+@pytest.fixture
+def mask():
+    real = torch.ones(B, N, dtype=torch.bool)
+    real[0, 2] = real[1, 5] = real[1, 0] = False
+    return real
+
+
+def test_it_is_a_bijection_with_the_log_det_of_its_jacobian(bijection, x):
+    assert_is_bijection(bijection, x)
+
+
+def test_so_it_is_with_padding(bijection, x, mask):
+    assert_is_bijection(bijection, x, mask=mask)
+
+
+def test_padding_stays_and_moves_nothing(bijection, x, mask):
+    y, log_det = bijection(x, mask=mask)
+    torch.testing.assert_close(y[~mask], x[~mask], rtol=0, atol=0)
+    other = x.masked_fill(~mask[..., None], 1e3)
+    y_other, log_det_other = bijection(other, mask=mask)
+    torch.testing.assert_close(y_other[mask], y[mask])
+    torch.testing.assert_close(log_det_other, log_det)
+
+
+def test_a_full_mask_changes_nothing(bijection, x):
+    y, log_det = bijection(x)
+    masked, log_det_masked = bijection(x, mask=torch.ones(B, N, dtype=torch.bool))
+    torch.testing.assert_close(masked, y)
+    torch.testing.assert_close(log_det_masked, log_det)
+
+
+def test_a_sample_does_not_depend_on_its_batch(bijection, x):
+    y, log_det = bijection(x)
+    alone, log_det_alone = bijection(x[1:])
+    torch.testing.assert_close(alone, y[1:])
+    torch.testing.assert_close(log_det_alone, log_det[1:])
+
+
+def test_every_parameter_gets_a_gradient(bijection, x):
+    x.requires_grad_()  # the empty chain has no parameter of its own
+    y, log_det = bijection(x)
+    (y.square().sum() - log_det.sum()).backward()
+    moved = [getattr(m, 'partition', None) for m in bijection.modules()]
+    if any(p is not None and min(len(p.moved), len(p.fixed)) == 0 for p in moved):
+        return  # attention over nothing has nothing to learn
+    assert [n for n, p in bijection.named_parameters() if p.grad is None] == []
+
+
+def test_gradients_pass_through_the_inverse(bijection, x):
+    x.requires_grad_()
+    y, _ = bijection(x)
+    again, _ = bijection.inverse(y)
+    (gradient,) = torch.autograd.grad(again.sum(), x)
+    torch.testing.assert_close(gradient, torch.ones_like(x), rtol=0, atol=1e-8)
+
+
+def test_half_precision_tokens_come_out_in_float32(bijection, x):
+    y, log_det = bijection.float()(x.bfloat16())
+    assert (y.dtype, log_det.dtype) == (torch.float32, torch.float32)
+
+
+def test_autocast_does_not_reach_inside(bijection, x):
+    bijection, x = bijection.float(), x.float()
+    plain, log_det = bijection(x)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        under, log_det_under = bijection(x)
+        back, _ = bijection.inverse(under)
+    torch.testing.assert_close(under, plain, rtol=0, atol=0)
+    torch.testing.assert_close(log_det_under, log_det, rtol=0, atol=0)
+    torch.testing.assert_close(back, x, rtol=0, atol=1e-4)
+
+
+def test_it_survives_copy_pickle_and_a_safe_checkpoint(bijection, x, tmp_path):
+    expected, _ = bijection(x)
+    torch.testing.assert_close(copy.deepcopy(bijection)(x)[0], expected)
+    torch.testing.assert_close(pickle.loads(pickle.dumps(bijection))(x)[0], expected)
+    torch.save(bijection.state_dict(), tmp_path / 'state.pth')
+    state = torch.load(tmp_path / 'state.pth', weights_only=True)
+    with torch.no_grad():
+        for parameter in bijection.parameters():
+            parameter.zero_()
+    bijection.load_state_dict(state)
+    torch.testing.assert_close(bijection(x)[0], expected)
+
+
+def test_reset_puts_it_back_to_its_start(bijection):
+    flows.reset_tree(bijection)
+    y, _ = bijection(torch.randn(1, N, D, dtype=torch.double))
+    assert y.isfinite().all()
+    for module in bijection.modules():
+        if isinstance(module, flows.AffineCoupling):
+            assert not module.conditioner[-1].weight.any()
+        if isinstance(module, flows.AttentionCoupling):
+            assert not module.to_scale_and_shift.weight.any()
+        if isinstance(module, flows.InvertibleCrossAttention) and module.raw_gate is not None:
+            torch.testing.assert_close(
+                module.gates(), torch.full_like(module.gates(), module.gate_init)
+            )
+
+
+def test_every_concrete_bijection_is_in_the_zoo():
+    exported = {
+        c
+        for c in map(vars(flows).get, flows.__all__)
+        if isinstance(c, type) and issubclass(c, flows.Bijection)
+    }
+    assert exported - {flows.Bijection} == {type(make()) for make in ZOO.values()}

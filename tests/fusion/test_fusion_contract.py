@@ -1,0 +1,85 @@
+"""Every fusion keeps the contract of ``mango_mm.fusion.Fusion``.
+
+To put a new fusion under test, add one line to ``ZOO``.
+"""
+
+import pytest
+import torch
+
+from mango_mm import fusion
+from mango_mm.testing import assert_is_fusion
+
+D, E, GRID = 8, 6, (4, 6)
+
+ZOO = {
+    'concat': lambda m: fusion.ConcatFusion(m, D, E),
+    'sum': lambda m: fusion.SumFusion(m, D, E),
+    'cross-attention': lambda m: fusion.CrossAttentionFusion(m, D, E, num_heads=2),
+    'MANGO': lambda m: fusion.MangoFusion(m, D, 24, out_dim=E, depth=2),
+    'MANGO, windows with padding': lambda m: fusion.MangoFusion(
+        m, D, window=(3, 4), out_dim=E, depth=1, recipe='paper_cross_modal', with_cp=True
+    ),
+    'MANGO, detached, summed': lambda m: fusion.MangoFusion(
+        m, D, 24, out_dim=E, depth=1, reduction='sum', detach_encoder=True, normalize=False
+    ),
+}
+
+
+@pytest.fixture(params=ZOO.values(), ids=ZOO.keys())
+def make(request):
+    return request.param
+
+
+@pytest.mark.parametrize('modalities', [('rgb', 'depth'), ('rgb', 'depth', 'hha')])
+def test_it_is_a_fusion(make, modalities):
+    output = assert_is_fusion(make(modalities), grid=GRID)
+    assert set(output.latents) == set(modalities)
+
+
+def test_wrong_tokens_are_named(make):
+    model = make(('rgb', 'depth'))
+    good = torch.randn(2, 24, D)
+    with pytest.raises(ValueError, match=r"tokens \(B, N, 8\).*\(2, 24, 5\) for 'depth'"):
+        model({'rgb': good, 'depth': torch.randn(2, 24, 5)}, grid=GRID)
+    with pytest.raises(KeyError, match=r"the input lacks \['depth'\]"):
+        model({'rgb': good}, grid=GRID)
+    with pytest.raises(ValueError, match="mask of 'rgb' must be bool"):
+        model({'rgb': good, 'depth': good}, masks={'rgb': torch.ones(2, 24)}, grid=GRID)
+
+
+def test_masked_tokens_have_no_influence(make):
+    model = make(('rgb', 'depth')).eval()
+    features = {m: torch.randn(2, 24, D) for m in ('rgb', 'depth')}
+    mask = torch.rand(2, 24) > 0.3
+    other = {m: x.masked_fill(~mask[..., None], 50.0) for m, x in features.items()}
+    masks = {m: mask for m in features}
+    with torch.no_grad():
+        a = model(features, masks=masks, grid=GRID)
+        b = model(other, masks=masks, grid=GRID)
+    torch.testing.assert_close(a.fused[mask], b.fused[mask], rtol=1e-5, atol=1e-5)
+    if a.log_prob is not None:
+        torch.testing.assert_close(a.log_prob, b.log_prob)
+
+
+def test_reset_restores_what_an_initialiser_overwrote(make):
+    model = make(('rgb', 'depth'))
+    zeros = {n for n, p in model.named_parameters() if not p.any()}
+    gates = {n: p.clone() for n, p in model.named_parameters() if n.endswith('raw_gate')}
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(std=0.02)
+    model.reset_parameters()
+    assert {n for n, p in model.named_parameters() if not p.any()} == zeros
+    for name, parameter in model.named_parameters():
+        if name in gates:
+            torch.testing.assert_close(parameter.data, gates[name])
+
+
+def test_every_concrete_fusion_is_in_the_zoo():
+    exported = {
+        c
+        for c in map(vars(fusion).get, fusion.__all__)
+        if isinstance(c, type) and issubclass(c, fusion.Fusion)
+    }
+    built = {type(make(('rgb', 'depth'))) for make in ZOO.values()}
+    assert exported - {fusion.Fusion} == built

@@ -1,0 +1,111 @@
+"""The preparation tools, on small files in the official formats."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mango_mm.datasets import NYUDepthV2Dataset, SUNRGBDDataset
+from mango_mm.datasets.transforms import LoadDepth, LoadImage, LoadSegmentation
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def maker(name):
+    path = ROOT / 'tests' / 'data' / name / 'make.py'
+    spec = importlib.util.spec_from_file_location(f'make_{name}', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def tool(name, *arguments):
+    return subprocess.run(
+        [
+            sys.executable,
+            '-W',
+            'ignore',
+            str(ROOT / 'tools' / 'prepare' / name),
+            *map(str, arguments),
+        ],
+        capture_output=True,
+        text=True,
+    )
+
+
+def read(path):
+    return np.asarray(Image.open(path))
+
+
+def test_nyu_from_the_official_mat_file(tmp_path):
+    images, depths, labels = maker('nyu_depth_v2').make_official(tmp_path)
+    out = tmp_path / 'out'
+    files = (tmp_path / 'nyu_depth_v2_labeled.mat', tmp_path / 'splits.mat')
+    done = tool(
+        'nyu_depth_v2.py', *files, '--class-mapping', tmp_path / 'classMapping40.mat', '--out', out
+    )
+    assert done.returncode == 0, done.stderr
+    dataset = NYUDepthV2Dataset('train.txt', data_root=str(out), pipeline=[])
+    assert [Path(s['img_path']).stem for s in dataset] == ['000001', '000003']
+    np.testing.assert_array_equal(read(out / 'rgb/000003.png'), images[2].transpose(2, 1, 0))
+    np.testing.assert_allclose(read(out / 'depth/000003.png') / 5000, depths[2].T, atol=1e-4)
+    expected = np.array([255, 22, 0, 39, 19])[labels[2].T]  # mapClass - 1, 0 = unlabelled
+    np.testing.assert_array_equal(read(out / 'masks/000003.png'), expected)
+
+
+def test_nyu_without_a_mapping_goes_by_name_and_ignores_the_rest(tmp_path):
+    _, _, labels = maker('nyu_depth_v2').make_official(tmp_path)
+    out = tmp_path / 'out'
+    done = tool(
+        'nyu_depth_v2.py',
+        tmp_path / 'nyu_depth_v2_labeled.mat',
+        tmp_path / 'splits.mat',
+        '--out',
+        out,
+    )
+    assert done.returncode == 0, done.stderr
+    expected = np.array([255, 255, 0, 255, 19])[labels[1].T]
+    np.testing.assert_array_equal(read(out / 'masks/000002.png'), expected)
+
+
+def test_sun_from_the_official_archive(tmp_path):
+    labels, depths_mm = maker('sun_rgbd').make_official(tmp_path)
+    out = tmp_path / 'out'
+    done = tool('sun_rgbd.py', tmp_path, '--out', out)
+    assert done.returncode == 0, done.stderr
+    pipeline = [LoadImage(), LoadDepth('sun'), LoadSegmentation(37)]
+    train = SUNRGBDDataset('train.txt', data_root=str(out), pipeline=pipeline)
+    test = SUNRGBDDataset('test.txt', data_root=str(out), pipeline=pipeline)
+    assert (len(train), len(test)) == (1, 2)
+    sample = train[0]
+    np.testing.assert_allclose(sample['depth'], depths_mm[1] / 1000, atol=1e-6)
+    np.testing.assert_array_equal(sample['gt_seg_map'], labels[1].astype(np.int64) - 1 & 255)
+
+
+@pytest.mark.parametrize(
+    ('name', 'arguments', 'message'),
+    [
+        ('nyu_depth_v2.py', ['no.mat', 'splits.mat'], 'no.mat does not exist'),
+        ('sun_rgbd.py', ['nowhere'], 'SUNRGBDMeta.mat does not exist'),
+    ],
+)
+def test_missing_files_are_named(name, arguments, message, tmp_path):
+    done = tool(name, *arguments, '--out', tmp_path)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert 'Traceback' not in done.stderr
+
+
+def test_shrink_keeps_values_and_sizes(tmp_path):
+    from mango_mm.datasets.mini.write_rooms import write_rooms
+
+    source = write_rooms(tmp_path / 'rooms', train=2, val=1, size=(48, 64))
+    done = tool('shrink.py', source, tmp_path / 'small', '--short-side', 24)
+    assert done.returncode == 0, done.stderr
+    depth = read(tmp_path / 'small/depth/000001.png')
+    assert (depth.shape, depth.dtype) == ((24, 32), np.uint16)
+    assert set(np.unique(depth)) <= set(np.unique(read(source / 'depth/000001.png')))
