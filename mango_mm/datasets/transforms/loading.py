@@ -37,8 +37,9 @@ def read_image(source: Any, what: str) -> Image.Image:
     if not os.path.isfile(source):
         raise FileNotFoundError(f'the {what} file {source} does not exist.')
     try:
-        image = Image.open(source)
-        image.load()
+        with open(source, 'rb') as file:  # closed on errors too
+            image = Image.open(file)
+            image.load()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f'the {what} file {source} cannot be decoded: {error}.') from error
     return image

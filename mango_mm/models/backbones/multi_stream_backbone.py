@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from mmengine.model import BaseModule
+from mmengine.model import BaseModule, ModuleDict
 from torch import Tensor, nn
 
 from mango_mm.registry import MODELS, build_ours
@@ -82,7 +82,7 @@ class MultiStreamBackbone(BaseModule):
                     f"reads; got {channels}. Set the backbone's in_channels."
                 )
         built = self.use[:1] if sharing == 'shared' else self.use
-        self.streams = nn.ModuleDict(
+        self.streams = ModuleDict(  # mmengine's: torch's would hide init_weights
             {name: build_ours(MODELS, copy.deepcopy(backbone)) for name in built}
         )
         if sharing == 'shared_but_norms':
