@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
@@ -78,7 +79,8 @@ def train(
         read.optim_wrapper.setdefault('loss_scale', 'dynamic')
     read.resume = bool(resume)
     if isinstance(resume, str):
-        read.load_from = resume
+        read.load_from = find_checkpoint(resume)
+    _prepare_cpu_processes(read)
     runner = Runner.from_cfg(read)
     runner.train()
     return runner
@@ -126,9 +128,35 @@ def test(
         read.test_dataloader.dataset.pipeline = read.tta_pipeline
         read.tta_model.module = read.model
         read.model = read.tta_model
+    _prepare_cpu_processes(read)
     runner = Runner.from_cfg(read)
     metrics: dict[str, float] = runner.test()
     return metrics
+
+
+def _prepare_cpu_processes(config: Config) -> None:
+    """Let several processes train without a GPU: mmengine assumes one per process.
+
+    gloo instead of nccl, no device per process, and plain batch norm: torch's
+    synchronised one needs a GPU.
+    """
+    if config.launcher != 'pytorch' or torch.cuda.is_available():
+        return
+    torch.distributed.init_process_group('gloo')
+    wrapper = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)
+    config.setdefault('model_wrapper_cfg', wrapper)
+    _replace_sync_batch_norm(config.model)
+
+
+def _replace_sync_batch_norm(node: Any) -> None:
+    if isinstance(node, dict):
+        if node.get('type') == 'SyncBN':
+            node['type'] = 'BN'
+        for value in node.values():
+            _replace_sync_batch_norm(value)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            _replace_sync_batch_norm(value)
 
 
 def find_checkpoint(path: str | Path) -> str:

@@ -2,12 +2,16 @@
 
 mmengine saves no random state, so that dropout after a resume differs. Data need no
 state: on resume mmengine replays the loader from its seed up to the iteration reached.
+Validation lies between a checkpoint and the next iteration and is not repeated on resume;
+so what it draws (its loader alone draws a seed) is given back afterwards.
 """
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
@@ -30,6 +34,7 @@ class RandomStateHook(Hook):
 
     def __init__(self) -> None:
         self._state: dict[str, Any] | None = None
+        self._before_val: tuple[Any, ...] | None = None
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         cuda = torch.cuda.get_rng_state() if torch.cuda.is_available() else None
@@ -49,3 +54,12 @@ class RandomStateHook(Hook):
             torch.cuda.set_rng_state(state['cuda'].cpu())
         if get_rank():
             torch.manual_seed(torch.initial_seed() + get_rank() + runner.iter)
+
+    def before_val(self, runner: Runner) -> None:
+        self._before_val = (torch.get_rng_state(), np.random.get_state(), random.getstate())
+
+    def after_val(self, runner: Runner) -> None:
+        if self._before_val is not None:
+            torch.set_rng_state(self._before_val[0])
+            np.random.set_state(self._before_val[1])
+            random.setstate(self._before_val[2])
