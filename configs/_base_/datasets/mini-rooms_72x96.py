@@ -22,10 +22,9 @@ pack = [
 train_pipeline = [
     *load,
     labels,
-    dict(type='RandomResize', scale=(96, 72), ratio_range=(0.9, 1.3), keep_ratio=True),
+    dict(type='RandomResize', scale=(96, 72), ratio_range=(1.0, 1.2), keep_ratio=True),
     dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
     dict(type='RandomFlip', prob=0.5),
-    dict(type='PhotoMetricDistortion'),
     *pack,
 ]
 test_pipeline = [

@@ -1,7 +1,7 @@
 # No pretrained weights: one learning rate for all layers. 20 epochs of 695 images by 8.
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=1e-3, betas=(0.9, 0.999), weight_decay=0.01),
+    optimizer=dict(type='AdamW', lr=2e-3, betas=(0.9, 0.999), weight_decay=0.01),
     paramwise_cfg=dict(
         custom_keys={
             'norm': dict(decay_mult=0.0),
