@@ -9,8 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import mmengine.registry as root
-from mmengine.registry import Registry
+from mango_mm.hosts import require_host
+
+require_host('mmengine', 'mango_mm.registry')
+
+import mmengine.registry as root  # noqa: E402  # after the check above
+from mmengine.registry import Registry  # noqa: E402
 
 __all__ = [
     'DATASETS',

@@ -1,6 +1,14 @@
 """Pipeline steps for several aligned modalities. Geometry and photometry are mmseg's."""
 
-from mango_mm.datasets.transforms.loading import LoadDepth, LoadImage, LoadSegmentation
-from mango_mm.datasets.transforms.stacking import StackModalities
+from mango_mm.hosts import require_host
+
+require_host('mmcv', 'mango_mm.datasets.transforms')
+
+from mango_mm.datasets.transforms.loading import (  # noqa: E402
+    LoadDepth,
+    LoadImage,
+    LoadSegmentation,
+)
+from mango_mm.datasets.transforms.stacking import StackModalities  # noqa: E402
 
 __all__ = ['LoadDepth', 'LoadImage', 'LoadSegmentation', 'StackModalities']
