@@ -122,66 +122,90 @@ def build_block(
         index: Position of the block in the stack; sets token orders and coupling halves.
         options: Shared options, gates resolved.
     """
-    total = sum(lengths)
-    interleaved = options.halves == 'interleaved'
-    targets = range(len(lengths)) if len(lengths) > 1 else ()  # MMCA needs another modality
-    layers: list[Bijection] = []
+    builder = _BlockBuilder(dim, lengths, index, options)
+    for step in recipe:
+        getattr(builder, f'add_{step}')()
+    return Chain(*builder.layers)
 
-    def reverse() -> bool:
-        return (index + len(layers)) % 2 == 1
 
-    def ica(partition: TokenPartition) -> InvertibleCrossAttention:
+class _BlockBuilder:
+    """Collects the layers of one block; one method per step."""
+
+    def __init__(self, dim: int, lengths: Sequence[int], index: int, options: LayerOptions) -> None:
+        self.dim, self.lengths, self.index, self.options = dim, lengths, index, options
+        # MMCA needs another modality to be conditioned by.
+        self.targets = range(len(lengths)) if len(lengths) > 1 else range(0)
+        self.layers: list[Bijection] = []
+
+    @property
+    def reverse(self) -> bool:
+        """Whether the next layer reads its tokens from the end: every other one does."""
+        return (self.index + len(self.layers)) % 2 == 1
+
+    def add_mmca(self) -> None:
+        for target in self.targets:
+            self.layers.append(
+                self._ica(TokenPartition.mmca(self.lengths, target=target, reverse=self.reverse))
+            )
+
+    def add_imca(self) -> None:
+        for variant in range(4):
+            partition = TokenPartition.imca(
+                self.lengths,
+                variant=variant,
+                interleaved=self.options.halves == 'interleaved',
+                reverse=self.reverse,
+            )
+            self.layers.append(self._ica(partition))
+
+    def add_lica(self) -> None:
+        total = sum(self.lengths)
+        for swap in (False, True):
+            halves = TokenPartition.halves(total, swap=swap, reverse=self.reverse)
+            self.layers.append(Sandwich(TokenLinear(total), self._ica(halves)))
+
+    def add_coupling(self) -> None:
+        self.layers.append(
+            AffineCoupling(
+                self.dim,
+                hidden_dim=self.options.hidden_dim,
+                swap=self.index % 2 == 1,
+                clamp=self.options.clamp,
+            )
+        )
+
+    def add_cross_modal(self) -> None:
+        for target in self.targets:
+            self._add_attention_coupling(TokenPartition.mmca(self.lengths, target=target))
+
+    def add_within_modal(self) -> None:
+        for variant in (0, 3):
+            self._add_attention_coupling(TokenPartition.imca(self.lengths, variant=variant))
+
+    def add_actnorm(self) -> None:
+        self.layers.append(ActNorm(self.dim))
+
+    def _ica(self, partition: TokenPartition) -> InvertibleCrossAttention:
+        options = self.options
+        if options.gate_init is None or options.gate_max is None:
+            raise ValueError('gates must be resolved first; call LayerOptions.with_gates_for.')
         return InvertibleCrossAttention(
-            dim,
+            self.dim,
             partition,
             num_heads=options.num_heads,
             gate=options.gate,
-            gate_init=options.gate_init or 0.0,
-            gate_max=options.gate_max or 0.9,
+            gate_init=options.gate_init,
+            gate_max=options.gate_max,
             kernel=options.kernel,
         )
 
-    def attention_coupling(partition: TokenPartition) -> AttentionCoupling:
-        return AttentionCoupling(
-            dim,
-            partition,
-            num_heads=options.num_heads,
-            hidden_dim=options.hidden_dim,
-            clamp=options.clamp,
-        )
-
-    for step in recipe:
-        if step == 'mmca':
-            for target in targets:
-                layers.append(ica(TokenPartition.mmca(lengths, target=target, reverse=reverse())))
-        elif step == 'imca':
-            for variant in range(4):
-                layers.append(
-                    ica(
-                        TokenPartition.imca(
-                            lengths, variant=variant, interleaved=interleaved, reverse=reverse()
-                        )
-                    )
-                )
-        elif step == 'lica':
-            for swap in (False, True):
-                halves = TokenPartition.halves(total, swap=swap, reverse=reverse())
-                layers.append(Sandwich(TokenLinear(total), ica(halves)))
-        elif step == 'coupling':
-            layers.append(
-                AffineCoupling(
-                    dim,
-                    hidden_dim=options.hidden_dim,
-                    swap=index % 2 == 1,
-                    clamp=options.clamp,
-                )
+    def _add_attention_coupling(self, partition: TokenPartition) -> None:
+        self.layers.append(
+            AttentionCoupling(
+                self.dim,
+                partition,
+                num_heads=self.options.num_heads,
+                hidden_dim=self.options.hidden_dim,
+                clamp=self.options.clamp,
             )
-        elif step == 'cross_modal':
-            for target in targets:
-                layers.append(attention_coupling(TokenPartition.mmca(lengths, target=target)))
-        elif step == 'within_modal':
-            for variant in (0, 3):
-                layers.append(attention_coupling(TokenPartition.imca(lengths, variant=variant)))
-        else:
-            layers.append(ActNorm(dim))
-    return Chain(*layers)
+        )
