@@ -136,8 +136,10 @@ class Setup:
                 '--progress-bar', 'off', '-d', build, f'mmcv=={version}',
                 MMCV_WITH_OPS='1',
             )  # fmt: skip
+            # Python before 3.11.4 does not know the filter yet.
+            safely = {'filter': 'data'} if hasattr(tarfile, 'data_filter') else {}
             with tarfile.open(build / f'mmcv-{version}.tar.gz') as archive:
-                archive.extractall(build, filter='data')
+                archive.extractall(build, **safely)
         jobs = str(os.cpu_count() or 1)
         self.say(f'  compiling 77 files with {jobs} jobs: 12 to 25 minutes on two cores')
         self.run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os.path as osp
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,7 +35,7 @@ def load_config(
         FileNotFoundError: If the file does not exist.
     """
     if isinstance(config, Config):
-        read = config.copy()
+        read = copy.deepcopy(config)
     else:
         if not osp.isfile(config):
             raise FileNotFoundError(f'config file {config} does not exist.')
