@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -94,7 +95,7 @@ class Setup:
         self.stage(
             name.removesuffix('.txt'),
             path.read_bytes(),
-            lambda: self.pip('install', '--progress-bar', 'off', *options, '-r', path),
+            lambda: self.pip('install', *options, '-r', path),
         )
 
     def install_mmcv(self) -> None:
@@ -133,7 +134,7 @@ class Setup:
             build.mkdir(exist_ok=True)
             self.pip(
                 'download', '--no-deps', '--no-build-isolation', '--no-binary', 'mmcv',
-                '--progress-bar', 'off', '-d', build, f'mmcv=={version}',
+                '-d', build, f'mmcv=={version}',
                 MMCV_WITH_OPS='1',
             )  # fmt: skip
             # Python before 3.11.4 does not know the filter yet.
@@ -142,12 +143,16 @@ class Setup:
                 archive.extractall(build, **safely)
         jobs = str(os.cpu_count() or 1)
         self.say(f'  compiling 77 files with {jobs} jobs: 12 to 25 minutes on two cores')
-        self.run(
-            self.python, 'setup.py', 'bdist_wheel', cwd=source,
-            MMCV_WITH_OPS='1', MAX_JOBS=jobs,
+        self.compile(
+            source,
+            build / 'build.log',
+            MMCV_WITH_OPS='1',
+            MAX_JOBS=jobs,
             # Without debug symbols the library is 1.3 MB instead of 32 MB.
-            CFLAGS='-g0', CXXFLAGS='-g0', PATH=f'{self.venv / "bin"}:{os.environ["PATH"]}',
-        )  # fmt: skip
+            CFLAGS='-g0',
+            CXXFLAGS='-g0',
+            PATH=f'{self.venv / "bin"}:{os.environ["PATH"]}',
+        )
         wheel = next((source / 'dist').glob('*.whl'))
         self.pip('install', '--no-deps', '--no-index', '--force-reinstall', wheel)
         if not self.works(OPS_PROBE):
@@ -160,6 +165,29 @@ class Setup:
                 shutil.copy(wheel, self.wheels)
             except OSError:
                 self.say(f'  {self.wheels} is read-only, the wheel stays in {wheel.parent}')
+
+    def compile(self, source: Path, log: Path, **env: str) -> None:
+        """Build a wheel; one short line per compiled file, everything else to a log."""
+        command = [str(self.python), 'setup.py', 'bdist_wheel']
+        with (
+            open(log, 'w') as file,
+            subprocess.Popen(
+                command,
+                cwd=source,
+                env={**os.environ, **env},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            ) as process,
+        ):
+            for line in process.stdout or ():
+                file.write(line)
+                compiled = re.match(r'\[(\d+/\d+)\].*/(\w+\.\w+)\s+-o ', line)
+                if compiled:
+                    self.say(f'  {compiled[1]} {compiled[2]}')
+        if process.returncode:
+            print('\n'.join(log.read_text().splitlines()[-30:]))
+            raise SystemExit(f'compiling mmcv failed; the whole output is in {log}')
 
     def install_package(self) -> None:
         what = (ROOT / 'setup.py').read_bytes() + str(ROOT).encode()

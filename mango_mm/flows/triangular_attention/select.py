@@ -21,6 +21,8 @@ def choose(num_tokens: int, kernel: str = 'auto') -> str:
     """
     if kernel not in KERNELS:
         raise ValueError(f'kernel must be one of {KERNELS}; got {kernel!r}.')
+    if num_tokens == 0:
+        return 'dense'  # nothing to cut into blocks
     if kernel != 'auto':
         return kernel
     return 'dense' if num_tokens <= DENSE_UP_TO else 'chunked'
