@@ -42,7 +42,8 @@ def draw_curves(runs: Mapping[str, str | Path], keys: Sequence[str], path: str |
         for name, lines in scalars.items():
             points = [(line['step'], line[key]) for line in lines if key in line and 'step' in line]
             if points:
-                axis.plot(*zip(*points), label=name)
+                # A line through one or two validations cannot be seen.
+                axis.plot(*zip(*points), label=name, marker='o' if len(points) < 5 else None)
         axis.set(title=key, xlabel='iteration')
         axis.grid(alpha=0.3)
         if axis.lines:
