@@ -1,7 +1,7 @@
 """Train a model as a config says.
 
 Examples:
-    python tools/train.py configs/mini/mango_mini_1xb8-600it_rooms-96x128.py
+    python tools/train.py configs/mango/mango-l2_small_1xb8-600it_mini-rooms-72x96.py
     python tools/train.py CONFIG --work-dir W --resume
     python tools/train.py CONFIG --cfg-options train_cfg.max_iters=100 randomness.seed=1
 """

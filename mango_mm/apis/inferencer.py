@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from mango_mm.apis.run import find_checkpoint, load_config
+from mango_mm.datasets.multimodal_segmentation import PATH_KEYS
 from mango_mm.engine.hooks.panel_hook import modality_images
 from mango_mm.hosts import require_host
 from mango_mm.registry import MODELS
@@ -24,7 +25,6 @@ from mango_mm.visualization.panels import colour_labels, draw_panel
 __all__ = ['MangoInferencer']
 
 Sample = Mapping[str, Any]
-PATH_KEYS = {'rgb': 'img_path'}  # as the data sets name them; others: <modality>_path
 
 
 class MangoInferencer:
