@@ -7,6 +7,7 @@ from mango_mm.flows.bijection import Bijection, reset_tree
 from mango_mm.flows.compose import Chain, Inverse, Sandwich
 from mango_mm.flows.density import FlowDensity, gaussian_log_prob, num_dims
 from mango_mm.flows.invertible_cross_attention import InvertibleCrossAttention
+from mango_mm.flows.learnable_cross_attention import LearnableCrossAttention
 from mango_mm.flows.token_linear import TokenLinear
 from mango_mm.flows.token_partition import TokenPartition
 
@@ -19,6 +20,7 @@ __all__ = [
     'FlowDensity',
     'Inverse',
     'InvertibleCrossAttention',
+    'LearnableCrossAttention',
     'Sandwich',
     'TokenLinear',
     'TokenPartition',

@@ -82,31 +82,29 @@ class AttentionCoupling(Bijection):
 
     @float32_island
     def forward(self, x: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        raw, moved_mask = self._conditions(x, mask)
-        moved = self.partition.moved_of(x)
+        fixed, moved, pieces = self.partition.split(x)
+        raw, moved_mask = self._conditions(fixed, mask)
         y, log_det = scale_and_shift(moved, raw, self.clamp, moved_mask)
-        return self.partition.merge(x, y), log_det
+        return self.partition.merge(pieces, y), log_det
 
     @float32_island
     def inverse(self, y: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        raw, moved_mask = self._conditions(y, mask)
-        moved = self.partition.moved_of(y)
+        fixed, moved, pieces = self.partition.split(y)
+        raw, moved_mask = self._conditions(fixed, mask)
         x, log_det = undo_scale_and_shift(moved, raw, self.clamp, moved_mask)
-        return self.partition.merge(y, x), log_det
+        return self.partition.merge(pieces, x), log_det
 
-    def _conditions(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        fixed, _ = self.partition.split(x)
-        visible = None
+    def _conditions(self, fixed: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        visible = moved_mask = None
         if mask is not None:
-            real, _ = self.partition.split(mask[..., None])
+            real, moved_mask, _ = self.partition.split(mask)
             # A sample without any real fixed token attends to zeros, not to nothing.
-            fixed = fixed.masked_fill(~real, 0.0)
-            visible = real[:, None, None, :, 0] | ~real.any(dim=1)[:, None, None]
+            fixed = fixed.masked_fill(~real[..., None], 0.0)
+            visible = (real | ~real.any(dim=1, keepdim=True))[:, None, None]
         h = fixed + self._attend(self.norm_attention(fixed), visible)
         h = h + self.perceptron(h)
         conditions = self.partition.resample(h, mask)
-        raw = self.to_scale_and_shift(self.norm_out(conditions))
-        return raw, None if mask is None else self.partition.moved_of(mask)
+        return self.to_scale_and_shift(self.norm_out(conditions)), moved_mask
 
     def _attend(self, fixed: Tensor, visible: Tensor | None) -> Tensor:
         """Unmasked multi-head self-attention over the fixed tokens, (B, m, D)."""

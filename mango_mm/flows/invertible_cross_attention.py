@@ -35,11 +35,12 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812  # the name everybody uses
 
 from mango_mm.flows.bijection import Bijection
 from mango_mm.flows.precision import float32_island
 from mango_mm.flows.token_partition import TokenPartition
-from mango_mm.flows.triangular_attention import KERNELS, attend, solve
+from mango_mm.flows.triangular_attention import KERNELS, mix, solve
 
 __all__ = ['InvertibleCrossAttention']
 
@@ -60,7 +61,8 @@ class InvertibleCrossAttention(Bijection):
         gate_init: Start of g, below ``gate_max``. In a deep stack: one over the
             number of ICA layers that move each token.
         gate_max: Bound of |g|, below 1.
-        kernel: ``'auto'``, ``'dense'`` or ``'chunked'``.
+        kernel: ``'auto'``, ``'dense'``, ``'chunked'`` or ``'fused'``: see
+            ``triangular_attention.select``.
 
     Raises:
         ValueError: If the heads do not divide the channels, or the gate is out of range.
@@ -100,6 +102,9 @@ class InvertibleCrossAttention(Bijection):
         if kernel not in KERNELS:
             raise ValueError(f'kernel must be one of {KERNELS}; got {kernel!r}.')
         self.partition, self.dim = partition, dim
+        # Causal attention, which every kernel knows, is lower triangular: with the
+        # tokens from the last to the first it is the upper triangle of the formulas.
+        self.last_first = partition.flipped()
         self.num_heads, self.kernel = num_heads, kernel
         self.gate, self.gate_init, self.gate_max = gate, gate_init, gate_max
         self.query = nn.Sequential(nn.Linear(dim, dim, bias=False), nn.LayerNorm(dim))
@@ -118,24 +123,47 @@ class InvertibleCrossAttention(Bijection):
 
     @float32_island
     def forward(self, x: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        q, k, moved_mask = self._conditions(x, mask)
-        v = self._to_heads(self.partition.moved_of(x))
-        o, log_diagonal = attend(q, k, v, moved_mask, kernel=self.kernel)
-        g = self.gates()
-        step = g[:, None, None] * o
-        if moved_mask is not None:
-            step = torch.where(moved_mask[:, None, :, None], step, 0.0)
-        y = self.partition.merge(x, self._from_heads(v + step))
-        return y, self._log_det(log_diagonal, g, moved_mask)
+        fixed, moved, pieces = self.last_first.split(x)
+        moved_mask = None if mask is None else self.last_first.split(mask)[1]
+        moved, log_det = self.mix(self.last_first.resample(fixed, mask), moved, moved_mask)
+        return self.last_first.merge(pieces, moved), log_det
 
     @float32_island
     def inverse(self, y: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        q, k, moved_mask = self._conditions(y, mask)
+        fixed, moved, pieces = self.last_first.split(y)
+        moved_mask = None if mask is None else self.last_first.split(mask)[1]
+        moved, log_det = self.unmix(self.last_first.resample(fixed, mask), moved, moved_mask)
+        return self.last_first.merge(pieces, moved), log_det
+
+    def mix(
+        self, conditions: Tensor, moved: Tensor, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """A x_m, with all tokens given from the last to the first.
+
+        Args:
+            conditions: One conditioning token per moved token, (B, n, D).
+            moved: The moved tokens, (B, n, D).
+            mask: Which moved tokens are real, (B, n).
+
+        Returns:
+            y: (B, n, D).
+            log_det: (B,).
+        """
+        q, k = self._queries_and_keys(conditions)
         g = self.gates()
-        right = self._to_heads(self.partition.moved_of(y))
-        solved, log_diagonal = solve(q, k, right, g, moved_mask, kernel=self.kernel)
-        x = self.partition.merge(y, self._from_heads(solved))
-        return x, -self._log_det(log_diagonal, g, moved_mask)
+        y, log_diagonal = mix(q, k, self._to_heads(moved), g, mask, kernel=self.kernel)
+        return self._from_heads(y), self._log_det(log_diagonal, g)
+
+    def unmix(
+        self, conditions: Tensor, moved: Tensor, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """A^-1 y_m; arguments and result as in :meth:`mix`."""
+        q, k = self._queries_and_keys(conditions)
+        g = self.gates()
+        right = self._to_heads(moved)
+        bound = self.gate_max if self.gate == 'bounded' else 1.0
+        x, log_diagonal = solve(q, k, right, g, mask, kernel=self.kernel, bound=bound)
+        return self._from_heads(x), -self._log_det(log_diagonal, g)
 
     def gates(self) -> Tensor:
         """G of every head, (H,)."""
@@ -150,15 +178,19 @@ class InvertibleCrossAttention(Bijection):
         g = self.gates().abs()
         return (1 + g) / (1 - g)
 
-    def _conditions(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Scaled queries and keys, (B, H, n, d) each, and the mask of the moved tokens."""
-        fixed = self.partition.condition(x, mask)
+    def _queries_and_keys(self, conditions: Tensor) -> tuple[Tensor, Tensor]:
+        """Scaled queries and keys, (B, H, n, d) each."""
+        d = self.dim // self.num_heads
         temperature = torch.exp(
             MAX_LOG_TEMPERATURE * torch.tanh(self.raw_log_temperature / MAX_LOG_TEMPERATURE)
         )
-        q, k = self._to_heads(self.query(fixed)), self._to_heads(self.key(fixed))
-        q = q / (temperature[:, None, None] * math.sqrt(q.shape[-1]))
-        return q, k, None if mask is None else self.partition.moved_of(mask)
+        project, norm = self.query
+        # The scale goes into the affine part of LN, which costs D numbers, not n D.
+        scale = (temperature * math.sqrt(d)).reciprocal().repeat_interleave(d)
+        q = F.layer_norm(
+            project(conditions), (self.dim,), norm.weight * scale, norm.bias * scale, norm.eps
+        )
+        return self._to_heads(q), self._to_heads(self.key(conditions))
 
     def _to_heads(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
@@ -167,9 +199,6 @@ class InvertibleCrossAttention(Bijection):
     def _from_heads(x: Tensor) -> Tensor:
         return x.transpose(1, 2).flatten(2)
 
-    def _log_det(self, log_diagonal: Tensor, g: Tensor, mask: Tensor | None) -> Tensor:
+    def _log_det(self, log_diagonal: Tensor, g: Tensor) -> Tensor:
         d = self.dim // self.num_heads
-        terms = torch.log1p(g[:, None] * log_diagonal.exp())
-        if mask is not None:
-            terms = torch.where(mask[:, None, :], terms, 0.0)
-        return d * terms.sum(dim=(1, 2))
+        return d * torch.log1p(g[:, None] * log_diagonal.exp()).sum(dim=(1, 2))

@@ -4,9 +4,9 @@
     ln|det dy/dx| = D * sum_i ln s_i
 
 P is a fixed permutation of positions, L lower and U upper triangular with unit
-and zero diagonal. Neither W nor its inverse is ever formed: the forward is two
-triangular products, the inverse two triangular solves. This is the W that the
-learnable partition (LICA, Eq. 11) mixes positions with.
+and zero diagonal: the determinant is read off, and the inverse is two triangular
+solves. This is the W that the learnable partition (LICA, Eq. 11) mixes positions with.
+Whether W is formed is a matter of cost: see ``token_mixing``.
 
 Shape letters: B batch, N tokens, D channels.
 
@@ -22,11 +22,15 @@ Differs from them:
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from mango_mm.flows.bijection import Bijection
 from mango_mm.flows.precision import float32_island
+from mango_mm.flows.token_mixing import apply_matrix, form, forming_pays
+from mango_mm.flows.token_runs import permute
 
 __all__ = ['TokenLinear']
 
@@ -37,6 +41,8 @@ class TokenLinear(Bijection):
     """Invertible mixing of N positions by a learnable matrix W.
 
     With a mask, the rows and columns of padded tokens are those of the identity.
+    In eval mode without gradients W and its inverse are formed once and kept until a
+    parameter changes or ``train`` or ``eval`` is called.
 
     Args:
         num_tokens: N, the positions that are mixed. The matrix is N x N: use
@@ -74,6 +80,7 @@ class TokenLinear(Bijection):
             order = torch.randperm(num_tokens)
         self.permutes = permutation != 'identity'
         self.register_buffer('permutation', order)
+        self._kept: tuple[Any, tuple[Tensor, Tensor]] | None = None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -81,35 +88,91 @@ class TokenLinear(Bijection):
         nn.init.zeros_(self.upper)
         nn.init.zeros_(self.raw_log_diagonal)
 
+    def train(self, mode: bool = True) -> TokenLinear:  # noqa: FBT001, FBT002  # torch's own
+        # Weights written through ``.data`` (EMA hooks do) leave no trace on a parameter.
+        self._kept = None
+        return super().train(mode)
+
     @float32_island
     def forward(self, x: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        self._check(x)
+        self.check(x)
+        if self.forms(x, mask):
+            return apply_matrix(self.matrices(x.dtype)[0], x), self.log_det(x)
         lower, upper, log_diagonal = self._factors(mask)
+        log_det = self._log_det(log_diagonal, x)
         if mask is None:
-            flat = x.transpose(0, 1).flatten(1)  # (N, B D): one product for the whole batch
-            y = (lower @ (upper @ flat)).unflatten(1, (x.shape[0], x.shape[2])).transpose(0, 1)
-        else:
-            y = lower @ (upper @ x)
+            y = apply_matrix(lower, apply_matrix(upper, x))
+            if self.permutes:
+                y = permute(y, self.permutation, self.permutation.argsort())
+            return y, log_det
+        y = lower @ (upper @ x.masked_fill(~mask[..., None], 0.0))
         if self.permutes:
             order = self._order(mask, x.shape[0])
             y = y.gather(1, order[..., None].expand_as(y))
-        return y, self._log_det(log_diagonal, x)
+        return torch.where(mask[..., None], y, x), log_det
 
     @float32_island
     def inverse(self, y: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        self._check(y)
+        self.check(y)
+        if self.forms(y, mask):
+            return apply_matrix(self.matrices(y.dtype)[1], y), -self.log_det(y)
         lower, upper, log_diagonal = self._factors(mask)
+        log_det = -self._log_det(log_diagonal, y)
+        if mask is None:
+            x = permute(y, self.permutation.argsort(), self.permutation) if self.permutes else y
+            flat = x.transpose(0, 1).flatten(1)  # (N, B D): one solve for the whole batch
+            x = _solve(lower, upper, flat).unflatten(1, (y.shape[0], y.shape[2]))
+            return x.transpose(0, 1), log_det
+        x = y.masked_fill(~mask[..., None], 0.0)
         if self.permutes:
             back = self._order(mask, y.shape[0]).argsort(dim=1)
-            y = y.gather(1, back[..., None].expand_as(y))
-        right = y.transpose(0, 1).flatten(1) if mask is None else y
-        solved = torch.linalg.solve_triangular(lower, right, upper=False, unitriangular=True)
-        solved = torch.linalg.solve_triangular(upper, solved, upper=True)
-        if mask is None:
-            solved = solved.unflatten(1, (y.shape[0], y.shape[2])).transpose(0, 1)
-        return solved, -self._log_det(log_diagonal, y)
+            x = x.gather(1, back[..., None].expand_as(x))
+        return torch.where(mask[..., None], _solve(lower, upper, x), y), log_det
 
-    def _check(self, x: Tensor) -> None:
+    def forms(self, x: Tensor, mask: Tensor | None = None) -> bool:
+        """Whether W itself is used for these tokens, rather than its factors."""
+        return mask is None and (
+            self._keeps() or forming_pays(self.num_tokens, x.shape[0], x.shape[2])
+        )
+
+    def matrices(
+        self, dtype: torch.dtype, columns: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """W, (N, N), and W^-1 or those of its columns at ``columns``, (N, c)."""
+        if self._keeps():
+            whole, inverse = self._matrices_kept(dtype)
+            return whole, inverse if columns is None else inverse.index_select(1, columns)
+        return self._form(dtype, columns)
+
+    def _form(self, dtype: torch.dtype, columns: Tensor | None) -> tuple[Tensor, Tensor]:
+        lower, upper, _ = self._factors(None)
+        wanted = torch.eye(self.num_tokens, dtype=lower.dtype, device=lower.device)
+        if self.permutes:  # W = P L U, so column c of W^-1 is column P(c) of (L U)^-1
+            wanted = wanted.index_select(1, self.permutation)
+        if columns is not None:
+            wanted = wanted.index_select(1, columns)
+        whole, inverse = form(lower, upper, wanted)
+        if self.permutes:
+            whole = whole.index_select(0, self.permutation)
+        return whole.to(dtype), inverse.to(dtype)
+
+    def _keeps(self) -> bool:
+        """Whether what is formed now may be used again."""
+        return not (self.training or torch.is_grad_enabled() or torch.compiler.is_compiling())
+
+    def _matrices_kept(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        parameters = (self.lower, self.upper, self.raw_log_diagonal)
+        state = (dtype, *((p.data_ptr(), p._version) for p in parameters))
+        if self._kept is None or self._kept[0] != state:
+            self._kept = state, self._form(dtype, None)
+        return self._kept[1]
+
+    def log_det(self, x: Tensor) -> Tensor:
+        """ln|det dy/dx| without padding, (B,)."""
+        return self._log_det(self._log_diagonal(), x)
+
+    def check(self, x: Tensor) -> None:
+        """Raise a ValueError unless ``x`` has N tokens."""
         if x.shape[1] != self.num_tokens:
             raise ValueError(
                 f'TokenLinear mixes {self.num_tokens} tokens; got {x.shape[1]}. Give the layer '
@@ -118,7 +181,7 @@ class TokenLinear(Bijection):
 
     def _factors(self, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """L and U + diag(s), (N, N) or per sample (B, N, N), and ln s."""
-        log_diagonal = self.clamp * torch.tanh(self.raw_log_diagonal / self.clamp)
+        log_diagonal = self._log_diagonal()
         lower, upper = self.lower.tril(-1), self.upper.triu(1)
         if mask is not None:
             # A principal minor of L U is the product of their minors only for a
@@ -128,6 +191,9 @@ class TokenLinear(Bijection):
             log_diagonal = log_diagonal * mask.to(lower.dtype)
         eye = torch.eye(self.num_tokens, dtype=lower.dtype, device=lower.device)
         return lower + eye, upper + torch.diag_embed(log_diagonal.exp()), log_diagonal
+
+    def _log_diagonal(self) -> Tensor:
+        return self.clamp * torch.tanh(self.raw_log_diagonal / self.clamp)
 
     @staticmethod
     def _log_det(log_diagonal: Tensor, x: Tensor) -> Tensor:
@@ -144,3 +210,9 @@ class TokenLinear(Bijection):
         sources = order.gather(1, ranks)
         is_real = mask.gather(1, slots)
         return torch.empty_like(slots).scatter(1, slots, torch.where(is_real, sources, slots))
+
+
+def _solve(lower: Tensor, upper: Tensor, right: Tensor) -> Tensor:
+    """(L U)^-1 applied to ``right``."""
+    right = torch.linalg.solve_triangular(lower, right, upper=False, unitriangular=True)
+    return torch.linalg.solve_triangular(upper, right, upper=True)

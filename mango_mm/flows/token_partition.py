@@ -30,6 +30,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # the name everybody uses
 
+from mango_mm.flows.token_runs import MAX_RUNS, TokenRuns, permute
+
 __all__ = ['TokenPartition']
 
 
@@ -57,6 +59,8 @@ class TokenPartition(nn.Module):
 
     fixed: Tensor
     moved: Tensor
+    order: Tensor
+    back: Tensor
 
     def __init__(
         self, fixed: Sequence[int], moved: Sequence[int], *, segments: Sequence[int] | None = None
@@ -76,9 +80,15 @@ class TokenPartition(nn.Module):
         self.num_tokens = max(positions, default=-1) + 1
         self.register_buffer('fixed', torch.tensor(list(fixed), dtype=torch.long), persistent=False)
         self.register_buffer('moved', torch.tensor(list(moved), dtype=torch.long), persistent=False)
-        # Slices cost nothing where an index costs a scatter in the backward pass.
-        self._fixed_run = _rising_run(fixed)
-        self._moved_run = _rising_run(moved)
+        self.runs = TokenRuns(fixed, moved)
+        self.permutes = len(self.runs) > MAX_RUNS
+        if self.permutes:  # [fixed, moved, others], so that each set is one run
+            others = sorted(set(range(self.num_tokens)) - set(positions))
+            order = torch.tensor([*positions, *others], dtype=torch.long)
+            self.register_buffer('order', order, persistent=False)
+            self.register_buffer('back', order.argsort(), persistent=False)
+            cut = len(fixed)
+            self.runs = TokenRuns(range(cut), range(cut, len(positions)))
 
     @classmethod
     def mmca(cls, lengths: Sequence[int], *, target: int, reverse: bool = False) -> TokenPartition:
@@ -147,26 +157,40 @@ class TokenPartition(nn.Module):
             return cls(fixed, moved, segments=segments)
         return cls(fixed[::-1], moved[::-1], segments=segments[::-1] if segments else None)
 
-    def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The fixed and the moved tokens, (B, m, D) and (B, n, D)."""
-        self._check(x)
-        return self._take(x, self.fixed, self._fixed_run), self.moved_of(x)
+    def flipped(self) -> TokenPartition:
+        """The same sets, read from the last token to the first."""
+        return TokenPartition(
+            self.fixed.tolist()[::-1], self.moved.tolist()[::-1], segments=self.segments[::-1]
+        )
 
-    def moved_of(self, x: Tensor) -> Tensor:
-        """The moved tokens of ``x``, (B, n, D), or of a mask, (B, n)."""
-        return self._take(x, self.moved, self._moved_run)
+    def split(self, x: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        """Take both sets out of tokens (B, N, D), or of a mask (B, N).
 
-    def merge(self, x: Tensor, moved: Tensor) -> Tensor:
-        """``x`` with its moved tokens replaced, (B, N, D)."""
-        if self._moved_run is not None:
-            start, end = self._moved_run
-            return torch.cat([x[:, :start], moved, x[:, end:]], dim=1)
-        return x.index_copy(1, self.moved, moved)
+        Returns:
+            fixed: (B, m, D), in reading order.
+            moved: (B, n, D), in reading order.
+            pieces: The whole of ``x`` for :meth:`merge`.
+        """
+        if x.shape[1] < self.num_tokens:
+            raise ValueError(
+                f'this partition addresses {self.num_tokens} tokens; got {x.shape[1]}.'
+            )
+        if not self.permutes:
+            return self.runs.split(x)
+        rest = x[:, self.num_tokens :]
+        fixed, moved, pieces = self.runs.split(permute(x[:, : self.num_tokens], self.order, self.back))
+        return fixed, moved, (*pieces[:-1], rest)
+
+    def merge(self, pieces: Sequence[Tensor], moved: Tensor) -> Tensor:
+        """The whole that was split, with its moved tokens replaced, (B, N, D)."""
+        if not self.permutes:
+            return self.runs.merge(pieces, moved)
+        whole = self.runs.merge(pieces[:-1], moved)
+        return torch.cat([permute(whole, self.back, self.order), pieces[-1]], dim=1)
 
     def condition(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """The fixed tokens of ``x``, resampled to one per moved token, (B, n, D)."""
-        self._check(x)
-        return self.resample(self._take(x, self.fixed, self._fixed_run), mask)
+        return self.resample(self.split(x)[0], mask)
 
     def resample(self, fixed: Tensor, mask: Tensor | None = None) -> Tensor:
         """One token per moved token out of one per fixed token, (B, m, D) to (B, n, D)."""
@@ -183,8 +207,7 @@ class TokenPartition(nn.Module):
         return runs[0] if len(runs) == 1 else torch.stack(runs).mean(0)
 
     def _resample_real(self, fixed: Tensor, mask: Tensor) -> Tensor:
-        fixed_mask = self._take(mask, self.fixed, self._fixed_run)
-        moved_mask = self.moved_of(mask)
+        fixed_mask, moved_mask, _ = self.split(mask)
         n_real = moved_mask.sum(1, keepdim=True).clamp(min=1)
         rank = (moved_mask.cumsum(1) - 1).clamp(min=0)
         total, runs = torch.zeros_like(fixed[:, :1]), torch.zeros_like(n_real)
@@ -206,26 +229,8 @@ class TokenPartition(nn.Module):
             start = end
         return total / runs.clamp(min=1)[..., None]
 
-    def _check(self, x: Tensor) -> None:
-        if x.shape[1] < self.num_tokens:
-            raise ValueError(
-                f'this partition addresses {self.num_tokens} tokens; got {x.shape[1]}.'
-            )
-
-    @staticmethod
-    def _take(x: Tensor, index: Tensor, run: tuple[int, int] | None) -> Tensor:
-        return x[:, run[0] : run[1]] if run is not None else x.index_select(1, index)
-
     def extra_repr(self) -> str:
         return f'{len(self.fixed)} fixed, {len(self.moved)} moved'
-
-
-def _rising_run(positions: Sequence[int]) -> tuple[int, int] | None:
-    """Start and end if the positions are consecutive and rising, else None."""
-    if len(positions) == 0:
-        return (0, 0)
-    start, end = positions[0], positions[0] + len(positions)
-    return (start, end) if list(positions) == list(range(start, end)) else None
 
 
 def _blocks(lengths: Sequence[int]) -> list[list[int]]:

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 from mango_mm.flows import (
     ActNorm,
@@ -29,8 +30,7 @@ from mango_mm.flows import (
     Bijection,
     Chain,
     InvertibleCrossAttention,
-    Sandwich,
-    TokenLinear,
+    LearnableCrossAttention,
     TokenPartition,
 )
 
@@ -161,8 +161,11 @@ class _BlockBuilder:
     def add_lica(self) -> None:
         total = sum(self.lengths)
         for swap in (False, True):
-            halves = TokenPartition.halves(total, swap=swap, reverse=self.reverse)
-            self.layers.append(Sandwich(TokenLinear(total), self._ica(halves)))
+            self.layers.append(
+                LearnableCrossAttention(
+                    self.dim, total, swap=swap, reverse=self.reverse, **self._attention_options()
+                )
+            )
 
     def add_coupling(self) -> None:
         self.layers.append(
@@ -186,18 +189,19 @@ class _BlockBuilder:
         self.layers.append(ActNorm(self.dim))
 
     def _ica(self, partition: TokenPartition) -> InvertibleCrossAttention:
+        return InvertibleCrossAttention(self.dim, partition, **self._attention_options())
+
+    def _attention_options(self) -> dict[str, Any]:
         options = self.options
         if options.gate_init is None or options.gate_max is None:
             raise ValueError('gates must be resolved first; call LayerOptions.with_gates_for.')
-        return InvertibleCrossAttention(
-            self.dim,
-            partition,
-            num_heads=options.num_heads,
-            gate=options.gate,
-            gate_init=options.gate_init,
-            gate_max=options.gate_max,
-            kernel=options.kernel,
-        )
+        return {
+            'num_heads': options.num_heads,
+            'gate': options.gate,
+            'gate_init': options.gate_init,
+            'gate_max': options.gate_max,
+            'kernel': options.kernel,
+        }
 
     def _add_attention_coupling(self, partition: TokenPartition) -> None:
         self.layers.append(

@@ -35,9 +35,12 @@ ZOO = {
     'ICA, interleaved': lambda: ica(TokenPartition.imca((4, 3), variant=1, interleaved=True)),
     'ICA, paper gate': lambda: ica(TokenPartition.halves(N), gate='paper'),
     'ICA, negative gate': lambda: ica(TokenPartition.halves(N), gate_init=-0.8),
-    'ICA, two heads, chunked': lambda: ica(
-        TokenPartition.halves(N, swap=True), num_heads=2, kernel='chunked'
-    ),
+    **{
+        f'ICA, two heads, {kernel}': lambda kernel=kernel: ica(
+            TokenPartition.halves(N, swap=True), num_heads=2, kernel=kernel
+        )
+        for kernel in ('dense', 'chunked', 'fused')
+    },
     'ICA, nothing moves': lambda: ica(TokenPartition(fixed=(0, 2), moved=())),
     'ICA, nothing conditions': lambda: ica(TokenPartition(fixed=(), moved=(1, 2, 3))),
     'token linear': lambda: flows.TokenLinear(N),
@@ -52,8 +55,10 @@ ZOO = {
     'chain': lambda: flows.Chain(flows.ActNorm(D).eval(), flows.AffineCoupling(D)),
     'empty chain': flows.Chain,
     'inverse': lambda: flows.Inverse(ica(TokenPartition.halves(N))),
-    'sandwich (LICA)': lambda: flows.Sandwich(
-        flows.TokenLinear(N), ica(TokenPartition.halves(N))
+    'sandwich': lambda: flows.Sandwich(flows.TokenLinear(N), ica(TokenPartition.halves(N))),
+    'LICA': lambda: flows.LearnableCrossAttention(D, N, num_heads=2),
+    'LICA, reversed, swapped, random order': lambda: flows.LearnableCrossAttention(
+        D, N, swap=True, reverse=True, permutation='random'
     ),
     **{f'block, {name}': lambda name=name: block(RECIPES[name]) for name in RECIPES},
     'block, three modalities': lambda: block(RECIPES['paper_cross_modal'], (3, 2, 2)),
@@ -94,7 +99,7 @@ def test_so_it_is_with_padding(bijection, x, mask):
 def test_padding_stays_and_moves_nothing(bijection, x, mask):
     y, log_det = bijection(x, mask=mask)
     torch.testing.assert_close(y[~mask], x[~mask], rtol=0, atol=0)
-    other = x.masked_fill(~mask[..., None], 1e3)
+    other = x.masked_fill(~mask[..., None], float('nan'))
     y_other, log_det_other = bijection(other, mask=mask)
     torch.testing.assert_close(y_other[mask], y[mask])
     torch.testing.assert_close(log_det_other, log_det)

@@ -1,9 +1,11 @@
-"""The kernels under ICA: (I + g P) with P an upper-triangular softmax.
+"""The kernels under ICA: I + g P, with P a triangular softmax, and its inverse.
 
-``select`` is the one place that picks a kernel; ``reference`` is the dense
-definition, ``chunked`` the same in memory linear in the number of tokens.
+``reference`` is the definition, dense; ``chunked`` the same in memory linear in the
+number of tokens; ``fused`` the same by the flash kernels listed in ``flash``, once
+``probe`` trusts them. ``substitution`` and ``sweep`` are the two inverses. ``select``
+is the one place that picks.
 """
 
-from mango_mm.flows.triangular_attention.select import KERNELS, attend, solve
+from mango_mm.flows.triangular_attention.select import KERNELS, mix, solve
 
-__all__ = ['KERNELS', 'attend', 'solve']
+__all__ = ['KERNELS', 'mix', 'solve']

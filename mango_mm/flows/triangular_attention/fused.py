@@ -1,0 +1,101 @@
+"""I + g P at the speed of flash attention, the log-determinant's gradient included.
+
+A flash backward pass computes dS_ij = P_ij (do_i . x_j - delta_i) and knows nothing of
+a gradient c_i that comes in through ln P_ii = s_ii - l_i. But it takes delta_i from its
+inputs, as the row sum of do * o, and what is wanted is delta_i + c_i. So one number per
+row of o is changed, in channel 0:
+
+    o'_i0 = o_i0 + c_i / do_i0     =>   sum_e do_ie o'_ie = delta_i + c_i
+
+Nothing else in the pass reads o. Where do_i0 is zero or tiny against c_i, it is first
+moved away from zero by 1e-20 |c_i|, which changes the result by as much: far below
+rounding. The prototype of this idea pads every tensor with a column for c instead;
+that copies five tensors and makes rows of d + 1.
+
+Source:
+    Dao et al., FlashAttention, https://arxiv.org/abs/2205.14135, Algorithm 4.
+
+Shape letters: B batch, H heads, n tokens, d channels of a head.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from mango_mm.flows.triangular_attention.flash import KERNELS, FlashKernel
+
+__all__ = ['fold_into_delta', 'key_bias', 'mix_fused']
+
+HIDDEN = -1e9  # added to the scores of padded keys; finite, so that no row is empty
+
+
+def fold_into_delta(do: Tensor, o: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    """``do`` and ``o`` with a row sum of do * o that is larger by ``c``.
+
+    Args:
+        do: Gradient of o, (B, H, n, d); changed in place.
+        o: (B, H, n, d); left alone.
+        c: (B, H, n).
+
+    Returns:
+        ``do`` and a changed copy of ``o``.
+    """
+    first = do[..., 0]
+    # The smallest normal number stands in where 1e-20 |c| would underflow.
+    away = 1e-20 * c.abs() + torch.finfo(do.dtype).tiny
+    nothing = c == 0
+    first.add_(torch.copysign(away, first).masked_fill_(nothing, 0.0))
+    o = o.clone()
+    o[..., 0].add_((c / first).masked_fill_(nothing, 0.0))
+    return do, o
+
+
+def key_bias(mask: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+    """What hides padded keys, (B, 1, 1, n)."""
+    if mask is None:
+        return None
+    hidden = torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(~mask, HIDDEN)
+    return hidden[:, None, None, :]
+
+
+class _FusedMix(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        q: Tensor,
+        k: Tensor,
+        x: Tensor,
+        gate: Tensor,
+        mask: Tensor | None,
+        kernel: FlashKernel,
+    ) -> tuple[Tensor, Tensor]:
+        bias = key_bias(mask, q.dtype)
+        o, lse, rest = kernel.forward(q, k, x, bias, causal=True)
+        ctx.save_for_backward(q, k, x, gate, o, lse, bias, *rest)
+        ctx.kernel = kernel
+        return torch.addcmul(x, o, gate[:, None, None]), (q * k).sum(-1).sub_(lse)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy: Tensor, c: Tensor) -> tuple[Tensor | None, ...]:
+        q, k, x, gate, o, lse, bias, *rest = ctx.saved_tensors
+        dgate = (dy * o).sum(dim=(0, 2, 3)) if ctx.needs_input_grad[3] else None
+        do, o = fold_into_delta(dy * gate[:, None, None], o, c)
+        dq, dk, dx = ctx.kernel.backward(do, q, k, x, bias, o, lse, tuple(rest))
+        c = c[..., None]
+        return dq.addcmul_(c, k), dk.addcmul_(c, q), dx.add_(dy), dgate, None, None
+
+
+def mix_fused(
+    q: Tensor, k: Tensor, x: Tensor, gate: Tensor, mask: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """:func:`~.reference.mix_dense` by the flash kernel of the tensors' device and dtype.
+
+    The result is differentiable once; for second derivatives use the dense kernel.
+    """
+    kernel = KERNELS[q.device.type, q.dtype]
+    return _FusedMix.apply(q, k, x, gate, mask, kernel)  # type: ignore[no-untyped-call]
