@@ -184,11 +184,11 @@ class InvertibleCrossAttention(Bijection):
         temperature = torch.exp(
             MAX_LOG_TEMPERATURE * torch.tanh(self.raw_log_temperature / MAX_LOG_TEMPERATURE)
         )
-        project, norm = self.query
+        norm: nn.LayerNorm = self.query[1]  # type: ignore[assignment]
         # The scale goes into the affine part of LN, which costs D numbers, not n D.
         scale = (temperature * math.sqrt(d)).reciprocal().repeat_interleave(d)
         q = F.layer_norm(
-            project(conditions), (self.dim,), norm.weight * scale, norm.bias * scale, norm.eps
+            self.query[0](conditions), (self.dim,), norm.weight * scale, norm.bias * scale, norm.eps
         )
         return self._to_heads(q), self._to_heads(self.key(conditions))
 

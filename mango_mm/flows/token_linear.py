@@ -135,9 +135,7 @@ class TokenLinear(Bijection):
             self._keeps() or forming_pays(self.num_tokens, x.shape[0], x.shape[2])
         )
 
-    def matrices(
-        self, dtype: torch.dtype, columns: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def matrices(self, dtype: torch.dtype, columns: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """W, (N, N), and W^-1 or those of its columns at ``columns``, (N, c)."""
         if self._keeps():
             whole, inverse = self._matrices_kept(dtype)

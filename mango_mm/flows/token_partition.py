@@ -178,7 +178,9 @@ class TokenPartition(nn.Module):
         if not self.permutes:
             return self.runs.split(x)
         rest = x[:, self.num_tokens :]
-        fixed, moved, pieces = self.runs.split(permute(x[:, : self.num_tokens], self.order, self.back))
+        fixed, moved, pieces = self.runs.split(
+            permute(x[:, : self.num_tokens], self.order, self.back)
+        )
         return fixed, moved, (*pieces[:-1], rest)
 
     def merge(self, pieces: Sequence[Tensor], moved: Tensor) -> Tensor:

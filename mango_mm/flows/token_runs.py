@@ -49,7 +49,9 @@ class TokenRuns:
     def __init__(self, fixed: Sequence[int], moved: Sequence[int]) -> None:
         self.runs = find_runs(fixed), find_runs(moved)
         covered = max([*fixed, *moved], default=-1) + 1
-        edges = sorted({0, covered, *(edge for runs in self.runs for run in runs for edge in run[:2])})
+        edges = sorted(
+            {0, covered, *(edge for runs in self.runs for run in runs for edge in run[:2])}
+        )
         pieces = list(zip(edges[:-1], edges[1:]))
         self.covered = covered
         self.sizes = [end - start for start, end in pieces]

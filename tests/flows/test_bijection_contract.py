@@ -142,10 +142,11 @@ def test_half_precision_tokens_come_out_in_float32(bijection, x):
     assert (y.dtype, log_det.dtype) == (torch.float32, torch.float32)
 
 
-def test_autocast_does_not_reach_inside(bijection, x):
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16], ids=str)
+def test_autocast_does_not_reach_inside(bijection, x, dtype):
     bijection, x = bijection.float(), x.float()
     plain, log_det = bijection(x)
-    with torch.autocast('cpu', dtype=torch.bfloat16):
+    with torch.autocast('cpu', dtype=dtype):
         under, log_det_under = bijection(x)
         back, _ = bijection.inverse(under)
     torch.testing.assert_close(under, plain, rtol=0, atol=0)

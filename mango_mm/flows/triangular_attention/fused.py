@@ -8,7 +8,7 @@ row of o is changed, in channel 0:
     o'_i0 = o_i0 + c_i / do_i0     =>   sum_e do_ie o'_ie = delta_i + c_i
 
 Nothing else in the pass reads o. Where do_i0 is zero or tiny against c_i, it is first
-moved away from zero by 1e-20 |c_i|, which changes the result by as much: far below
+moved away from zero by 1e-30 |c_i|, which changes the result by as much: far below
 rounding. The prototype of this idea pads every tensor with a column for c instead;
 that copies five tensors and makes rows of d + 1.
 
@@ -45,8 +45,8 @@ def fold_into_delta(do: Tensor, o: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         ``do`` and a changed copy of ``o``.
     """
     first = do[..., 0]
-    # The smallest normal number stands in where 1e-20 |c| would underflow.
-    away = 1e-20 * c.abs() + torch.finfo(do.dtype).tiny
+    # The smallest normal number stands in where 1e-30 |c| would underflow.
+    away = 1e-30 * c.abs() + torch.finfo(do.dtype).tiny
     nothing = c == 0
     first.add_(torch.copysign(away, first).masked_fill_(nothing, 0.0))
     o = o.clone()
@@ -77,7 +77,8 @@ class _FusedMix(torch.autograd.Function):
         o, lse, rest = kernel.forward(q, k, x, bias, causal=True)
         ctx.save_for_backward(q, k, x, gate, o, lse, bias, *rest)
         ctx.kernel = kernel
-        return torch.addcmul(x, o, gate[:, None, None]), (q * k).sum(-1).sub_(lse)
+        # Not in place: torch.compile silently drops the gradient of an output made so.
+        return torch.addcmul(x, o, gate[:, None, None]), (q * k).sum(-1) - lse
 
     @staticmethod
     @once_differentiable

@@ -10,6 +10,7 @@ kernel runs instead, and one line in the log says so.
 from __future__ import annotations
 
 import logging
+from typing import Callable
 
 import torch
 from torch import Tensor
@@ -19,6 +20,8 @@ from mango_mm.flows.triangular_attention.fused import mix_fused
 from mango_mm.flows.triangular_attention.reference import mix_dense
 
 __all__ = ['forget', 'is_trusted', 'measure_error']
+
+Mix = Callable[..., tuple[Tensor, Tensor]]
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +33,7 @@ CHANNELS = 16
 _verdicts: dict[tuple[str, torch.dtype], bool] = {}
 
 
-@torch.compiler.assume_constant_result
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def is_trusted(device_type: str, dtype: torch.dtype) -> bool:
     """Whether the fused kernel of this device and dtype exists and is right."""
     key = (device_type, dtype)
@@ -72,7 +75,7 @@ def measure_error(device_type: str, dtype: torch.dtype) -> float:
     with torch.inference_mode(mode=False), torch.enable_grad(), plain:
         for n in SIZES:
             q, k, x, dy, c, gate = _example(n, device_type, dtype)
-            masks = [None]
+            masks: list[Tensor | None] = [None]
             if kernel.takes_mask:
                 masks.append((torch.arange(2 * n, device=device_type) % 7 > 1).view(2, n))
             for mask in masks:
@@ -102,7 +105,8 @@ def _compare(
 ) -> list[Tensor]:
     real = None if mask is None else mask[:, None, :]
     results = []
-    for mix, dtype in ((mix_fused, q.dtype), (mix_dense, torch.float64)):
+    ways: list[tuple[Mix, torch.dtype]] = [(mix_fused, q.dtype), (mix_dense, torch.float64)]
+    for mix, dtype in ways:
         leaves = [t.detach().to(dtype).requires_grad_() for t in (q, k, x, gate)]
         y, log_diagonal = mix(*leaves, mask)
         if real is not None:

@@ -25,7 +25,6 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812  # the name everybody uses
 
 __all__ = ['NEGLIGIBLE', 'flush_', 'hide', 'mix_dense', 'solve_dense']
 
@@ -93,5 +92,5 @@ def solve_dense(
 
 
 def flush_(log_p: Tensor) -> Tensor:
-    """ln p in place, -inf where p is negligible."""
-    return F.threshold_(log_p, math.log(NEGLIGIBLE[log_p.dtype]), float('-inf'))
+    """Ln p in place, -inf where p is negligible."""
+    return torch.threshold_(log_p, math.log(NEGLIGIBLE[log_p.dtype]), float('-inf'))

@@ -1,9 +1,9 @@
 """The one place that chooses a kernel: by size, device and dtype; overridable everywhere.
 
-    kernel    apply I + g P       its inverse                                memory
-    dense     one n x n matrix    one triangular solve                       O(n^2)
-    chunked   blocks of rows      substitution, block by block               O(n b)
-    fused     flash attention     substitution, on CUDA fixed-point sweeps   O(n d), O(n b)
+kernel    apply I + g P       its inverse                                memory
+dense     one n x n matrix    one triangular solve                       O(n^2)
+chunked   blocks of rows      substitution, block by block               O(n b)
+fused     flash attention     substitution, on CUDA fixed-point sweeps   O(n d), O(n b)
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ class _BlockSolve(torch.autograd.Function):
         lse = torch.cat(lses, -1)
         ctx.save_for_backward(q, k, x, y, gate, lse, mask)
         ctx.block = block
-        return x, (q * k).sum(-1).sub_(lse)
+        return x, (q * k).sum(-1) - lse
 
     @staticmethod
     @once_differentiable
