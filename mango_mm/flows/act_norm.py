@@ -16,6 +16,8 @@ Differs from it:
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -48,16 +50,24 @@ class ActNorm(Bijection):
         self.log_scale = nn.Parameter(torch.zeros(dim))
         self.bias = nn.Parameter(torch.zeros(dim))
         self.register_buffer('initialised', torch.tensor(False))
+        self._seen_initialised = False  # spares a look at the device in every pass
 
     def reset_parameters(self) -> None:
         self.log_scale.data.zero_()
         self.bias.data.zero_()
         self.initialised.fill_(False)
+        self._seen_initialised = False
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self._seen_initialised = False
 
     @float32_island
     def forward(self, x: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        if self.training and not self.initialised:
-            self._initialise(x.detach(), mask)
+        if self.training and not self._seen_initialised:
+            if not self.initialised:
+                self._initialise(x.detach(), mask)
+            self._seen_initialised = True
         y = x * self.log_scale.exp() + self.bias
         return self._keep_padding(y, x, mask), self._log_det(x, mask)
 

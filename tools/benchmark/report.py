@@ -1,0 +1,44 @@
+"""What the benchmarks of this folder share: their arguments, and where results go."""
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+
+from mango_mm.testing.measuring import describe_machine, keep_freed_memory
+
+
+def make_parser(description: str | None) -> argparse.ArgumentParser:
+    """The arguments that all of them take."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--out', type=Path, required=True, help='folder for table, JSON and plot')
+    parser.add_argument('--device', default='cpu')
+    parser.add_argument('--threads', type=int, default=2, help='of the CPU')
+    parser.add_argument('--rounds', type=int, default=5, help='turns of each, at least')
+    parser.add_argument('--seconds', type=float, default=3.0, help='of each comparison, at least')
+    return parser
+
+
+def start(args: argparse.Namespace) -> dict:
+    """Set the process up as the arguments say, and describe the machine."""
+    torch.set_num_threads(args.threads)
+    keep_freed_memory()
+    torch.manual_seed(0)
+    return describe_machine(args.device)
+
+
+def save(args: argparse.Namespace, name: str, machine: dict, lines: list[dict], table: str) -> None:
+    """Write NAME.json and NAME.md, and print the table."""
+    args.out.mkdir(parents=True, exist_ok=True)
+    content = {'machine': machine, 'lines': lines}
+    (args.out / f'{name}.json').write_text(json.dumps(content, indent=1) + '\n')
+    head = (
+        f'{machine["device"]}, {machine["threads"]} threads, torch {machine["torch"]}, '
+        f'Python {machine["python"]}, {machine["date"]}; '
+        f'{machine["matmul_gflops"]:.0f} GFLOP/s in a large float32 product.\n\n'
+    )
+    (args.out / f'{name}.md').write_text(head + table)
+    print(head + table)
