@@ -26,35 +26,43 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ['NEGLIGIBLE', 'flush_', 'hide', 'mix_dense', 'solve_dense']
+__all__ = ['NEGLIGIBLE', 'flush_', 'hide', 'mix_dense', 'solve_dense', 'triangle']
 
 # Below this a probability is nothing to its row's sum of 1, and a product of two such
 # would be a denormal number; those make a triangular solve on a CPU 38 times slower.
 NEGLIGIBLE = {torch.float32: 1e-17, torch.float64: 1e-140}
 
 
-def hide(scores: Tensor, first_row: int, mask: Tensor | None) -> Tensor:
+def triangle(size: int, like: Tensor) -> Tensor:
+    """What hides later columns when added to scores: 0 up to the diagonal, -inf above it."""
+    return like.new_full((size, size), float('-inf')).triu_(1)
+
+
+def hide(scores: Tensor, first_row: int, above: Tensor, padded: Tensor | None) -> Tensor:
     """Scores of rows first_row.. against columns 0.., invisible ones set to -inf in place.
 
     Args:
-        scores: (B, H, rows, first_row + rows).
+        scores: (..., rows, first_row + rows).
         first_row: Position of the token of row 0.
-        mask: Real tokens, bool (B, n), or None.
+        above: :func:`triangle` of at least that many rows.
+        padded: True at padded tokens, (..., 1, at least all columns), or None.
 
     Returns:
         ``scores``; every row keeps its own diagonal.
     """
     rows, columns = scores.shape[-2:]
-    own = scores[..., first_row:]
-    later = torch.ones(rows, rows, dtype=torch.bool, device=scores.device).triu(1)
-    if mask is None:
-        own.masked_fill_(later, float('-inf'))
-        return scores
-    padded = ~mask[:, None, None, :columns]
-    itself = torch.eye(rows, dtype=torch.bool, device=scores.device)
-    own.masked_fill_(later | (padded[..., first_row:] & ~itself), float('-inf'))
-    scores[..., :first_row].masked_fill_(padded[..., :first_row], float('-inf'))
+    scores[..., first_row:].add_(above[:rows, :rows])
+    if padded is not None:
+        itself = torch.eye(rows, dtype=torch.bool, device=scores.device)
+        own = padded[..., first_row:columns] & ~itself
+        scores[..., first_row:].masked_fill_(own, float('-inf'))
+        scores[..., :first_row].masked_fill_(padded[..., :first_row], float('-inf'))
     return scores
+
+
+def _log_probabilities(q: Tensor, k: Tensor, mask: Tensor | None) -> Tensor:
+    padded = None if mask is None else ~mask[:, None, None, :]
+    return hide(q @ k.mT, 0, triangle(q.shape[-2], q), padded).log_softmax(-1)
 
 
 def mix_dense(
@@ -73,7 +81,7 @@ def mix_dense(
         y: (I + g P) x, (B, H, n, e).
         log_diagonal: ln P_ii, (B, H, n), never -inf.
     """
-    log_p = hide(q @ k.mT, 0, mask).log_softmax(-1)
+    log_p = _log_probabilities(q, k, mask)
     y = x + gate[:, None, None] * (log_p.exp() @ x)
     return y, log_p.diagonal(dim1=-2, dim2=-1)
 
@@ -82,7 +90,7 @@ def solve_dense(
     q: Tensor, k: Tensor, y: Tensor, gate: Tensor, mask: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """Solve (I + g P) x = y; the inverse of :func:`mix_dense`, with its log diagonal."""
-    log_p = hide(q @ k.mT, 0, mask).log_softmax(-1)
+    log_p = _log_probabilities(q, k, mask)
     log_diagonal = log_p.diagonal(dim1=-2, dim2=-1)
     matrix = gate[:, None, None] * flush_(log_p.clone()).exp()
     if mask is not None:

@@ -13,7 +13,8 @@ everything is the gradient of attention for the weights -g w:
 
 with o = P x and c = d ln P_ii.
 
-Shape letters: B batch, H heads, n tokens, b rows of a block, d channels of a head.
+Shape letters: B batch, H heads, n tokens, b rows of a block, d channels of a head; inside,
+heads are samples of the batch.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from mango_mm.flows.triangular_attention.chunked import BLOCK, exponentials
-from mango_mm.flows.triangular_attention.reference import flush_, hide
+from mango_mm.flows.triangular_attention.chunked import BLOCK, exponentials, flatten_heads
+from mango_mm.flows.triangular_attention.reference import flush_, hide, triangle
 
 __all__ = ['solve_blocks']
 
@@ -33,66 +34,60 @@ __all__ = ['solve_blocks']
 class _BlockSolve(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any,
-        q: Tensor,
-        k: Tensor,
-        y: Tensor,
-        gate: Tensor,
-        mask: Tensor | None,
-        block: int,
+        ctx: Any, q: Tensor, k: Tensor, y: Tensor, g: Tensor, padded: Tensor | None, block: int
     ) -> tuple[Tensor, Tensor]:
-        n, g = q.shape[-2], gate[:, None, None]
+        n, above = q.shape[-2], triangle(block, q)
         x, lses = torch.empty_like(y), []
         for start in range(0, n, block):
-            rows = slice(start, min(start + block, n))
-            scores = hide(q[..., rows, :] @ k[..., : rows.stop, :].mT, start, mask)
+            end = min(start + block, n)
+            scores = hide(torch.bmm(q[:, start:end], k[:, :end].mT), start, above, padded)
             weights, total, lse = exponentials(scores, flush=True)
-            share = _real(g, mask, rows) / total[..., None]
-            right = y[..., rows, :]
+            share = _gates_of_rows(g, padded, start, end) / total[..., None]
+            right = y[:, start:end]
             if start:
-                before = weights[..., :start] @ x[..., :start, :]
+                before = torch.bmm(weights[..., :start], x[:, :start])
                 right = torch.addcmul(right, before, share, value=-1)
-            x[..., rows, :] = _solve_block(weights[..., start:], share, right)
+            x[:, start:end] = _solve_block(weights[..., start:], share, right)
             lses.append(lse)
         lse = torch.cat(lses, -1)
-        ctx.save_for_backward(q, k, x, y, gate, lse, mask)
+        ctx.save_for_backward(q, k, x, y, g, lse, padded)
         ctx.block = block
         return x, (q * k).sum(-1) - lse
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dx: Tensor, c: Tensor) -> tuple[Tensor | None, ...]:
-        q, k, x, y, gate, lse, mask = ctx.saved_tensors
-        n, g = q.shape[-2], gate[:, None, None]
+        q, k, x, y, g, lse, padded = ctx.saved_tensors
+        n, above = q.shape[-2], triangle(ctx.block, q)
         w = dx.clone()  # the right-hand sides, then, from the end, the solutions
-        dq, dk = c[..., None] * k, c[..., None] * q
-        dgate = torch.zeros_like(gate)
+        dq, dk, dg = c[..., None] * k, c[..., None] * q, torch.zeros_like(g)
         for start in reversed(range(0, n, ctx.block)):
-            rows = slice(start, min(start + ctx.block, n))
-            seen = slice(0, rows.stop)
-            scores = hide(q[..., rows, :] @ k[..., seen, :].mT, start, mask)
-            p = flush_(scores.sub_(lse[..., rows, None])).exp_()
-            g_rows = _real(g, mask, rows)
-            w_rows = _solve_block(p[..., start:], g_rows, w[..., rows, :], transposed=True)
-            w[..., rows, :] = w_rows
+            end = min(start + ctx.block, n)
+            scores = hide(torch.bmm(q[:, start:end], k[:, :end].mT), start, above, padded)
+            p = flush_(scores.sub_(lse[:, start:end, None])).exp_()
+            g_rows = _gates_of_rows(g, padded, start, end)
+            w_rows = _solve_block(p[..., start:], g_rows, w[:, start:end], transposed=True)
+            w[:, start:end] = w_rows
             weights = g_rows * w_rows
-            w[..., :start, :] -= p[..., :start].mT @ weights
-            by_gate = _real(w_rows, mask, rows) * (p @ x[..., seen, :])
-            dgate -= by_gate.sum(dim=(0, 2, 3))
-            shift = (w_rows * (y[..., rows, :] - x[..., rows, :])).sum(-1) - c[..., rows]
-            ds = (weights @ x[..., seen, :].mT).neg_().add_(shift[..., None]).mul_(p)
-            dq[..., rows, :] += ds @ k[..., seen, :]
-            dk[..., seen, :] += ds.mT @ q[..., rows, :]
-        return dq, dk, w, dgate, None, None
+            w[:, :start] -= torch.bmm(p[..., :start].mT, weights)
+            o = torch.bmm(p, x[:, :end])
+            if padded is not None:  # a padded row is that of I, whatever the gate
+                o = o.masked_fill(padded[:, 0, start:end, None], 0.0)
+            dg -= (w_rows * o).sum(dim=(1, 2), keepdim=True)
+            shift = (w_rows * (y[:, start:end] - x[:, start:end])).sum(-1) - c[:, start:end]
+            ds = torch.bmm(weights, x[:, :end].mT).neg_().add_(shift[..., None]).mul_(p)
+            dq[:, start:end] += torch.bmm(ds, k[:, :end])
+            dk[:, :end] += torch.bmm(ds.mT, q[:, start:end])
+        return dq, dk, w, dg, None, None
 
 
-def _real(factor: Tensor, mask: Tensor | None, rows: slice) -> Tensor:
-    """``factor`` where a row is real, 0 where it is padding: there the matrix is I."""
-    return factor if mask is None else factor * mask[:, None, rows, None]
+def _gates_of_rows(g: Tensor, padded: Tensor | None, start: int, end: int) -> Tensor:
+    """G of a block's rows, 0 where a row is padding: there the matrix is I."""
+    return g if padded is None else g.masked_fill(padded[:, 0, start:end, None], 0.0)
 
 
 def _solve_block(p: Tensor, g: Tensor, right: Tensor, *, transposed: bool = False) -> Tensor:
-    """(I + g p)^-1, or its transpose, applied to one block of rows, (B, H, b, d)."""
+    """(I + g p)^-1, or its transpose, applied to one block of rows, (B H, b, d)."""
     matrix = p * g
     matrix.diagonal(dim1=-2, dim2=-1).add_(1)
     if transposed:
@@ -123,4 +118,5 @@ def solve_blocks(
         x: (B, H, n, d). Differentiable once, also in O(n * block) memory.
         log_diagonal: ln P_ii, (B, H, n).
     """
-    return _BlockSolve.apply(q, k, y, gate, mask, block)  # type: ignore[no-untyped-call]
+    x, log_diagonal = _BlockSolve.apply(*flatten_heads(q, k, y, gate, mask), block)  # type: ignore[no-untyped-call]
+    return x.view(y.shape), log_diagonal.view(q.shape[:-1])
