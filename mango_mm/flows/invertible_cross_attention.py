@@ -62,7 +62,8 @@ class InvertibleCrossAttention(Bijection):
             number of ICA layers that move each token.
         gate_max: Bound of |g|, below 1.
         kernel: ``'auto'``, ``'dense'``, ``'chunked'`` or ``'fused'``: see
-            ``triangular_attention.select``.
+            ``triangular_attention.select``. All but ``'dense'`` differentiate once: for second
+            derivatives, forward mode and ``torch.func`` take that.
 
     Raises:
         ValueError: If the heads do not divide the channels, or the gate is out of range.

@@ -242,6 +242,9 @@ def test_the_kernel_is_chosen_by_size_device_and_dtype_and_can_be_forced(monkeyp
     assert choose(q, x) == 'fused'
     assert choose(q, x[..., :2]) == 'chunked'  # flash wants as many channels of x as of q
     assert choose(q[..., 1:, :], x[..., 1:, :2]) == 'dense'
+    assert choose(q[..., :9, :], x[..., :9, :]) == 'fused'
+    assert choose(q[..., :3, :], x[..., :3, :]) == 'dense'  # rows of P as short as those of x
+    assert choose(q[..., :3, :], x[..., :3, :], kernel='fused') == 'fused'
     assert choose(q, x, kernel='dense') == 'dense'
     assert choose(q, x, kernel='chunked') == 'chunked'
     assert choose(q[..., :0, :], x) == 'dense'
@@ -250,6 +253,8 @@ def test_the_kernel_is_chosen_by_size_device_and_dtype_and_can_be_forced(monkeyp
     assert choose_inverse(q[..., :64, :], x) == 'dense'
     with pytest.raises(ValueError, match="kernel must be one of .*got 'warp'"):
         choose(q, x, kernel='warp')
+    with pytest.raises(TypeError, match='float32 or float64.*got torch.bfloat16 queries'):
+        choose(q.bfloat16(), x.bfloat16())
 
 
 class _OffByLn2(type(FLASH)):

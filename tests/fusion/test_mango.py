@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
 from mango_mm import flows
 from mango_mm.fusion import RECIPES, MangoFusion
@@ -207,3 +208,21 @@ def test_a_single_modality_still_has_a_flow():
         isinstance(m, flows.InvertibleCrossAttention) and len(m.partition.fixed) == 0
         for m in model.modules()
     )
+
+
+@pytest.mark.parametrize('masked', [False, True])
+@pytest.mark.parametrize('steps', ['paper_cross_modal', ('actnorm', 'mmca', 'lica')], ids=str)
+def test_a_step_never_waits_for_the_device(steps, masked):
+    """Fake tensors have shapes and no numbers: reading one back, as .item() does, raises."""
+    model = MangoFusion(('a', 'b'), 4, 6, depth=2, recipe=steps)
+    features = {m: torch.randn(2, 6, 4) for m in 'ab'}
+    model(features)  # ActNorm looks at its flag once
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        features = {m: torch.randn(2, 6, 4) for m in 'ab'}
+        masks = {'a': torch.ones(2, 6, dtype=torch.bool)} if masked else None
+        output = model(features, masks=masks)
+        loss = output.fused.square().mean() + output.nll_per_dim().mean()
+        torch.autograd.grad(loss, list(model.parameters()))
+        model.inverse(output.latents, masks=masks)
+        with pytest.raises(DataDependentOutputException):
+            loss.item()

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mango_mm.visualization import colour_depth, colour_labels, draw_curves, draw_panel
+from mango_mm.visualization import (
+    colour_depth,
+    colour_labels,
+    draw_bars,
+    draw_curves,
+    draw_panel,
+    draw_ratios,
+)
 from mango_mm.visualization.panels import GAP, TITLE_HEIGHT
 
 
@@ -44,3 +51,16 @@ def test_curves_are_drawn_from_what_mmengine_logged(tmp_path):
     assert Image.open(tmp_path / 'curves.png').size[0] > 500
     with pytest.raises(FileNotFoundError, match='empty holds no'):
         draw_curves({'x': tmp_path / 'empty'}, ('loss',), tmp_path / 'y.png')
+
+
+def test_ratios_are_one_panel_per_work_and_bars_one_per_name(tmp_path):
+    points = [(64, 0.9, 1.0, 1.1), (128, 1.9, 2.0, 2.1)]
+    panels = {'forward': {'ours': points, 'dense': points}, 'inverse': {'ours': points}}
+    draw_ratios(
+        panels, tmp_path / 'new' / 'lines.png', xlabel='n', ylabel='ratio', marks={'inverse': 1.5}
+    )
+    draw_bars({'time': {'a': (1, 2, 3), 'b': (4, 5, 6)}}, tmp_path / 'bars.png')
+    wide = Image.open(tmp_path / 'new' / 'lines.png')
+    assert wide.width > 1.5 * wide.height
+    assert len(np.unique(np.asarray(wide.convert('RGB')).reshape(-1, 3), axis=0)) > 10
+    assert Image.open(tmp_path / 'bars.png').width > 300

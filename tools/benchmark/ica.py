@@ -24,7 +24,7 @@ from mango_mm.testing.measuring import (
 from mango_mm.visualization import draw_ratios
 
 DENSE_UP_TO = 4096  # above, a dense matrix takes gigabytes
-NAIVE_UP_TO = 1024  # above, an SVD takes minutes
+PINV_UP_TO = 1024  # above, an SVD takes minutes
 TOKENS = 2048  # of a batch: B = TOKENS / n, at least 1
 WORKS = ('forward', 'forward + backward', 'inverse')
 
@@ -36,7 +36,7 @@ def layers(n, dim, device):
     kernels = ['auto', 'chunked'] + (['dense'] if n <= DENSE_UP_TO else [])
     for kernel in kernels:
         made[kernel] = InvertibleCrossAttention(dim, partition, kernel=kernel)
-    if n <= NAIVE_UP_TO:
+    if n <= DENSE_UP_TO:
         made['naive'] = NaiveICA(dim)
     for layer in made.values():
         layer.query.load_state_dict(made['SDPA'].query.state_dict())
@@ -68,7 +68,7 @@ def works_of(kind, made, x):
     inverses = {
         name: quiet(lambda layer=layer: back(layer, x))
         for name, layer in made.items()
-        if name != 'SDPA'
+        if name != 'SDPA' and (name != 'naive' or x.shape[1] <= 2 * PINV_UP_TO)
     }
     return {'SDPA': works['auto'], **inverses}  # the inverse is compared with ICA's own forward
 

@@ -19,13 +19,17 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument('--threads', type=int, default=2, help='of the CPU')
     parser.add_argument('--rounds', type=int, default=5, help='turns of each, at least')
     parser.add_argument('--seconds', type=float, default=3.0, help='of each comparison, at least')
+    parser.add_argument(
+        '--system-malloc', action='store_true', help='let glibc return freed memory, as it does'
+    )
     return parser
 
 
 def start(args: argparse.Namespace) -> dict:
     """Set the process up as the arguments say, and describe the machine."""
     torch.set_num_threads(args.threads)
-    keep_freed_memory()
+    if not args.system_malloc:
+        keep_freed_memory()  # less noise: page faults are not what is compared
     torch.manual_seed(0)
     return describe_machine(args.device)
 

@@ -22,7 +22,8 @@ from mango_mm.flows.triangular_attention.sweep import num_sweeps, solve_sweeps
 __all__ = ['DENSE_UP_TO', 'KERNELS', 'choose', 'choose_inverse', 'mix', 'solve']
 
 KERNELS = ('auto', 'dense', 'chunked', 'fused')
-DENSE_UP_TO = 256  # tokens; without a fused kernel, one dense matrix is as fast up to here
+DENSE_UP_TO = 256  # tokens; without a fused kernel, one dense matrix is as fast up to here,
+# and with one where the rows of P are no longer than those of x: flash then saves nothing
 DENSE_SOLVE_UP_TO = 128  # tokens; up to here there is but one block to solve
 SWEEPS_UP_TO = 8  # on CUDA; on a CPU a walk over blocks costs little more than one sweep
 
@@ -34,7 +35,13 @@ def choose(q: Tensor, x: Tensor, mask: Tensor | None = None, kernel: str = 'auto
 
     Raises:
         ValueError: If ``kernel`` is unknown.
+        TypeError: If the tensors are not float32 or float64.
     """
+    if q.dtype not in (torch.float32, torch.float64) or x.dtype != q.dtype:
+        raise TypeError(
+            'triangular attention computes in float32 or float64, all tensors alike; '
+            f'got {q.dtype} queries and {x.dtype} values. ICA casts half precision itself.'
+        )
     if kernel not in KERNELS:
         raise ValueError(f'kernel must be one of {KERNELS}; got {kernel!r}.')
     n = q.shape[-2]
@@ -42,10 +49,13 @@ def choose(q: Tensor, x: Tensor, mask: Tensor | None = None, kernel: str = 'auto
         return 'dense'  # nothing to cut into blocks
     if kernel in ('dense', 'chunked'):
         return kernel
+    small = kernel == 'auto' and n <= DENSE_UP_TO
     place = q.device.type, q.dtype
+    if small and n <= x.shape[-1] and place[0] == 'cpu':
+        return 'dense'
     if is_trusted(*place) and FLASH[place].fits(q, x, mask):
         return 'fused'
-    return 'dense' if kernel == 'auto' and n <= DENSE_UP_TO else 'chunked'
+    return 'dense' if small else 'chunked'
 
 
 def choose_inverse(

@@ -1,0 +1,106 @@
+"""The benchmarks run as their help says and write a table, JSON and a plot."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from mango_mm.testing.measuring import Spread
+
+ROOT = Path(__file__).resolve().parents[2]
+QUICK = ('--rounds', '1', '--seconds', '0')
+SMALL_CONFIGS = {
+    'RGB': 'configs/unimodal/rgb_small_1xb8-600it_mini-rooms-72x96.py',
+    'MANGO': 'configs/mango/mango-l2_small_1xb8-600it_mini-rooms-72x96.py',
+}
+
+
+def run(tool, *arguments, out):
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', ROOT / f'tools/benchmark/{tool}.py', '--out', out,
+         *QUICK, *map(str, arguments)],
+        capture_output=True, text=True, cwd=ROOT, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def read(path):
+    content = json.loads(path.read_text())
+    assert content['machine']['matmul_gflops'] > 0
+    return content['lines']
+
+
+def test_ica(tmp_path):
+    printed = run('ica', '--sizes', 16, 32, '--dims', 8, out=tmp_path)
+    lines = read(tmp_path / 'ica.json')
+    assert {line['name'] for line in lines} == {'SDPA', 'auto', 'chunked', 'dense', 'naive'}
+    assert {line['work'] for line in lines} == {'forward', 'forward + backward', 'inverse'}
+    assert {line['n'] for line in lines} == {16, 32}
+    for line in lines:
+        assert line['ms'] > 0
+        assert line['gflops'] > 0
+        assert line['name'] != 'SDPA' or line['ratio'] == [1, 1, 1]
+    auto = next(x for x in lines if (x['work'], x['n'], x['name']) == ('inverse', 32, 'auto'))
+    assert f'{Spread(auto["ratio"])}' in printed
+    assert printed.endswith((tmp_path / 'ica.md').read_text() + '\n')
+    assert Image.open(tmp_path / 'ica_d8.png').width > 800
+
+
+def test_flow(tmp_path):
+    run('flow', '--depths', 1, 2, '--parts-at', 1, '--tokens', 12, '--dim', 8, out=tmp_path)
+    lines = read(tmp_path / 'flow.json')
+    assert [line['depth'] for line in lines] == [1] * 6 + [2] * 3
+    mango = [line for line in lines if line['name'] == 'MANGO']
+    assert all(0 < line['round_trip_error'] < 1e-5 for line in mango)
+    assert mango[1]['parameters'] > 1.9 * mango[0]['parameters']
+    names = {line['name']: line for line in lines if line['depth'] == 2}
+    assert names['MANGO, with_cp']['gflops'] > names['MANGO']['gflops']
+    assert (tmp_path / 'flow.png').is_file()
+
+
+def test_fusion(tmp_path):
+    run('fusion', '--grid', 3, 4, '--dim', 8, out=tmp_path)
+    from mango_mm import fusion
+
+    lines = read(tmp_path / 'fusion.json')
+    classes = {line['name'].split(',')[0] for line in lines}
+    exported = {n for n in fusion.__all__ if n.endswith('Fusion') and n != 'Fusion'}
+    assert classes == exported
+    assert (tmp_path / 'fusion.png').is_file()
+
+
+def test_train_step(tmp_path):
+    runs = [part for name, c in SMALL_CONFIGS.items() for part in ('--run', f'{name}={c}')]
+    run('train_step', '--batch', 2, '--name', 'quick', *runs, out=tmp_path)
+    rgb, mango = read(tmp_path / 'quick.json')
+    assert (rgb['name'], mango['name']) == ('RGB', 'MANGO')
+    assert mango['parameters'] > rgb['parameters']
+    assert mango['gflops'] > rgb['gflops'] > 0
+    assert (tmp_path / 'quick.png').is_file()
+
+
+def test_a_config_that_is_not_there_is_named(tmp_path):
+    done = subprocess.run(
+        [sys.executable, ROOT / 'tools/benchmark/train_step.py', '--out', tmp_path,
+         '--run', 'x=nowhere.py'], capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "--run must be NAME=CONFIG of a file; got 'x=nowhere.py'" in done.stderr
+
+
+# ---- what is committed ----
+
+
+@pytest.mark.parametrize('name', ['ica', 'flow', 'fusion', 'train_step_small', 'train_step_vit'])
+def test_committed_tables_are_those_of_the_committed_numbers(name):
+    folder = ROOT / 'docs/benchmarks'
+    content = json.loads((folder / f'{name}.json').read_text())
+    table = (folder / f'{name}.md').read_text()
+    assert content['machine']['device'] in table
+    for line in content['lines']:
+        if line['name'] not in ('SDPA', 'attention'):
+            assert str(Spread(line['ratio'])) in table, line
