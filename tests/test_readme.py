@@ -1,5 +1,6 @@
 """The README stays true: its code runs, its files exist, its numbers have a source."""
 
+import json
 import re
 from pathlib import Path
 
@@ -60,3 +61,24 @@ def test_the_make_targets_it_names_exist():
     targets = set(re.findall(r'make (\w+)', ' '.join(blocks('bash'))))
     assert targets == {'demo', 'test'}
     assert all(f'\n{target}:' in makefile for target in targets)
+
+
+def test_its_table_of_speed_is_that_of_the_committed_benchmark():
+    content = json.loads((ROOT / 'docs/benchmarks/ica.json').read_text())
+    lines = {(x['work'], x['n'], x['name']): x for x in content['lines'] if x['dim'] == 64}
+    rows = re.findall(
+        r'^\| (\d+) \| ([\d.]+) x \| (.+?) \| ([\d.]+) x \| (.+?) \|', TEXT, re.MULTILINE
+    )
+    assert [int(row[0]) for row in rows] == [256, 1024, 4096, 16384]
+    for n, train, naive, inverse, pinv in rows:
+        n = int(n)
+        for work, name, text in (
+            ('forward + backward', 'auto', train), ('forward + backward', 'naive', naive),
+            ('inverse', 'auto', inverse), ('inverse', 'naive', pinv),
+        ):  # fmt: skip
+            if text == '-':
+                assert (work, n, name) not in lines
+                continue
+            text = text.removesuffix(' x')
+            digits = len(text.split('.')[1])
+            assert f'{lines[work, n, name]["ratio"][1]:.{digits}f}' == text, (n, work, name)

@@ -47,7 +47,8 @@ def test_ica(tmp_path):
     auto = next(x for x in lines if (x['work'], x['n'], x['name']) == ('inverse', 32, 'auto'))
     assert f'{Spread(auto["ratio"])}' in printed
     assert printed.endswith((tmp_path / 'ica.md').read_text() + '\n')
-    assert Image.open(tmp_path / 'ica_d8.png').width > 800
+    with Image.open(tmp_path / 'ica_d8.png') as picture:
+        assert picture.width > 800
 
 
 def test_flow(tmp_path):

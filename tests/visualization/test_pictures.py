@@ -63,4 +63,5 @@ def test_ratios_are_one_panel_per_work_and_bars_one_per_name(tmp_path):
     wide = Image.open(tmp_path / 'new' / 'lines.png')
     assert wide.width > 1.5 * wide.height
     assert len(np.unique(np.asarray(wide.convert('RGB')).reshape(-1, 3), axis=0)) > 10
-    assert Image.open(tmp_path / 'bars.png').width > 300
+    with Image.open(tmp_path / 'bars.png') as bars:
+        assert bars.width > 300

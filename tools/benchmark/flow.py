@@ -86,7 +86,7 @@ def measure(depth, args, machine):
             'parameters': sum(p.numel() for p in models[name].parameters()),
             'step_ms': round(1e3 * Spread.of(seconds).median, 1),
             'ratio': list(Spread.of([m / r for m, r in zip(seconds, times['attention'])])),
-            'gflops': round(flops / 1e9, 2),
+            'gflops': round(flops / 1e9, 6),
             'floor_ms': round(1e3 * flops / 1e9 / machine['matmul_gflops'], 1),
             'peak_mib': round(peak_bytes(works[name], device=args.device) / 2**20, 1),
         })  # fmt: skip
