@@ -97,7 +97,7 @@ def test_mmsegs_geometry_moves_all_modalities_together(root):
         LoadDepth(),
         LoadSegmentation(40),
         RandomCrop((4, 4)),
-        dict(type='RandomFlip', prob=0.5),
+        dict(type='mmseg.RandomFlip', prob=0.5),
     ]
     np.random.seed(3)
     plain = Compose([*steps, StackModalities()])

@@ -4,6 +4,12 @@ from mango_mm.hosts import require_host
 
 require_host('mmcv', 'mango_mm.datasets.transforms')
 
+from mango_mm.datasets.transforms.domains import (  # noqa: E402
+    LoadDomains,
+    RandomCropDomains,
+    RandomFlipDomains,
+    ResizeDomains,
+)
 from mango_mm.datasets.transforms.loading import (  # noqa: E402
     LoadDepth,
     LoadImage,
@@ -11,4 +17,13 @@ from mango_mm.datasets.transforms.loading import (  # noqa: E402
 )
 from mango_mm.datasets.transforms.stacking import StackModalities  # noqa: E402
 
-__all__ = ['LoadDepth', 'LoadImage', 'LoadSegmentation', 'StackModalities']
+__all__ = [
+    'LoadDepth',
+    'LoadDomains',
+    'LoadImage',
+    'LoadSegmentation',
+    'RandomCropDomains',
+    'RandomFlipDomains',
+    'ResizeDomains',
+    'StackModalities',
+]
