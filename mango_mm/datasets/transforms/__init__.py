@@ -15,6 +15,7 @@ from mango_mm.datasets.transforms.loading import (  # noqa: E402
     LoadImage,
     LoadSegmentation,
 )
+from mango_mm.datasets.transforms.pack_domains import PackDomains  # noqa: E402
 from mango_mm.datasets.transforms.stacking import StackModalities  # noqa: E402
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     'LoadDomains',
     'LoadImage',
     'LoadSegmentation',
+    'PackDomains',
     'RandomCropDomains',
     'RandomFlipDomains',
     'ResizeDomains',

@@ -1,5 +1,6 @@
 """Registered metrics."""
 
 from mango_mm.evaluation.metrics.flow_likelihood import FlowLikelihood
+from mango_mm.evaluation.metrics.translation_errors import TranslationErrors
 
-__all__ = ['FlowLikelihood']
+__all__ = ['FlowLikelihood', 'TranslationErrors']

@@ -1,5 +1,6 @@
 """Backbones that read several modalities."""
 
+from mango_mm.models.backbones.conv_pyramid import ConvPyramid
 from mango_mm.models.backbones.multi_stream_backbone import MultiStreamBackbone
 
-__all__ = ['MultiStreamBackbone']
+__all__ = ['ConvPyramid', 'MultiStreamBackbone']

@@ -1,0 +1,5 @@
+"""Heads that make an output of features, where no host has one."""
+
+from mango_mm.models.heads.unet_decoder import UNetDecoder
+
+__all__ = ['UNetDecoder']
