@@ -7,21 +7,26 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmagic.structures import DataSample
 from mmengine.registry import init_default_scope
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
 from mango_mm import flows
 from mango_mm.apis import load_config
+from mango_mm.datasets.domains import get_domain
 from mango_mm.registry import DATASETS, MODELS
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
-LEAVES = sorted(p for p in CONFIGS.rglob('*.py') if '_base_' not in p.parts)
+ALL = sorted(p for p in CONFIGS.rglob('*.py') if '_base_' not in p.parts)
+TRANSLATION = [p for p in ALL if '2depth' in p.stem]
+LEAVES = [p for p in ALL if p not in TRANSLATION]  # segmentation
 IDS = [p.stem for p in LEAVES]
 
 
 def test_all_leaves_were_found():
-    assert len(LEAVES) == 54  # change together with configs/; a silent 0 once passed upstream
+    # Change together with configs/; a silent 0 once passed upstream.
+    assert (len(LEAVES), len(TRANSLATION)) == (54, 3)
 
 
 def shrink(config):
@@ -91,3 +96,31 @@ def test_its_header_and_data_are_consistent(path):
     assert {k: v.channels for k, v in spec.items()} == dict(streams)
     if config.model.get('neck'):
         assert 'nll_weight' in config.model.neck
+
+
+@pytest.mark.parametrize('path', TRANSLATION, ids=[p.stem for p in TRANSLATION])
+def test_a_translation_config_builds_and_takes_a_step(path):
+    text = path.read_text()
+    assert f'python tools/train.py configs/{path.relative_to(CONFIGS)}' in text
+    config = load_config(path)
+    init_default_scope(config.default_scope)
+    model = MODELS.build(config.model)
+    model.init_weights()
+    data = config.train_dataloader.dataset
+    assert set(config.model.sources) <= set(data.sources)
+    for name, channels in config.model.sources.items():
+        assert get_domain(name).channels == channels
+    assert config.model.decoder.out_channels == get_domain(data.target).channels
+    size = config.crop_size
+    inputs = {m: torch.rand(2, c, *size) * 2 - 1 for m, c in config.model.sources.items()}
+    samples = []
+    for _ in range(2):
+        sample = DataSample()
+        sample.set_tensor_data(dict(gt_img=torch.rand(1, *size), gt_mask=torch.ones(1, *size)))
+        samples.append(sample)
+    losses = model(inputs, samples, mode='loss')
+    assert ('loss_nll' in losses) == path.stem.startswith('mango')
+    total, _ = model.parse_losses(losses)
+    total.backward()
+    idle = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
+    assert idle == []

@@ -10,7 +10,7 @@ import os
 
 from mmengine.config import DictAction
 
-from mango_mm.apis import test
+from mango_mm.apis import leave_process_group, test
 
 
 def main() -> None:
@@ -40,6 +40,7 @@ def main() -> None:
         print(' '.join(f'{name}={value:.4g}' for name, value in metrics.items()))
         if args.show_dir:
             print(f'panels in {args.show_dir}')
+    leave_process_group()
 
 
 if __name__ == '__main__':

@@ -11,7 +11,7 @@ import os
 
 from mmengine.config import DictAction
 
-from mango_mm.apis import train
+from mango_mm.apis import leave_process_group, train
 
 
 def main() -> None:
@@ -48,6 +48,7 @@ def main() -> None:
         resume=args.resume,
         amp=args.amp,
     )
+    leave_process_group()
 
 
 if __name__ == '__main__':

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import os.path as osp
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-__all__ = ['load_config', 'test', 'train']
+__all__ = ['leave_process_group', 'load_config', 'test', 'train']
 
 
 def load_config(
@@ -147,6 +148,18 @@ def _prepare_cpu_processes(config: Config) -> None:
     wrapper = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)
     config.setdefault('model_wrapper_cfg', wrapper)
     _replace_sync_batch_norm(config.model)
+
+
+def leave_process_group() -> None:
+    """End what a launcher began, once all processes are through.
+
+    Left to the interpreter's exit, gloo's threads now and then outlive their owner, and a
+    run that has done all its work ends with an abort.
+    """
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        gc.collect()  # a runner is in cycles, and its model holds the group
+        torch.distributed.destroy_process_group()
 
 
 def _replace_sync_batch_norm(node: Any) -> None:

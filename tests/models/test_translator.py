@@ -165,6 +165,7 @@ def runner(root, work_dir, iterations=40, **changes):
         train_cfg=dict(type='IterBasedTrainLoop', max_iters=iterations, val_interval=iterations),
         optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=2e-3)),
         default_hooks=dict(
+            timer=dict(type='mmengine.IterTimerHook'),
             checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=iterations),
         ),
         custom_hooks=[dict(type='mango_mm.RandomStateHook')], log_level='WARNING',

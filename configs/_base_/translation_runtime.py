@@ -1,0 +1,15 @@
+custom_imports = dict(imports=['mango_mm'], allow_failed_imports=False)
+default_scope = 'mmagic'
+env_cfg = dict(
+    cudnn_benchmark=True,
+    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+    dist_cfg=dict(backend='nccl'),
+)
+vis_backends = [dict(type='mmengine.LocalVisBackend')]
+visualizer = dict(type='mmengine.Visualizer', vis_backends=vis_backends, name='visualizer')
+log_processor = dict(type='mmengine.LogProcessor', by_epoch=False)
+log_level = 'INFO'
+load_from = None
+resume = False
+randomness = dict(seed=0)
+custom_hooks = [dict(type='mango_mm.RandomStateHook')]

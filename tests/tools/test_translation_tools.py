@@ -1,0 +1,90 @@
+"""Translation by our tools and by mmagic's packaged ones, in one process and in two."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import mmagic
+import pytest
+import torch
+from rooms import ROOT, SHORT, environment, iterations
+
+from mango_mm.datasets.mini.write_rooms import write_rooms
+
+MMAGIC_TOOLS = Path(mmagic.__file__).parent / '.mim' / 'tools'
+CONFIG = ROOT / 'configs/mango/mango-l1-rgb-edge2depth_small_1xb8-600it_rooms-96x128.py'
+OPTIONS = [*SHORT, 'val_dataloader.batch_size=2']
+
+
+@pytest.fixture(scope='module')
+def rooms(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('rooms')
+    return write_rooms(folder, train=4, val=3, size=(96, 128), taskonomy=True)
+
+
+def run(rooms, *command):
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', *map(str, command)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**environment(rooms), 'MANGO_MINI_TASKONOMY': os.fspath(rooms)},
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout + done.stderr
+
+
+def errors_of(work_dir):
+    files = sorted(work_dir.glob('*/vis_data/scalars.json'))
+    lines = [json.loads(line) for file in files for line in file.read_text().splitlines()]
+    return [{k: x[k] for k in ('MAE', 'MSE', 'RMSE', 'nll_per_dim')} for x in lines if 'MAE' in x]
+
+
+@pytest.fixture(scope='module')
+def trained(rooms, tmp_path_factory):
+    work_dir = tmp_path_factory.mktemp('ours')
+    run(rooms, ROOT / 'tools/train.py', CONFIG, '--work-dir', work_dir,
+        '--cfg-options', *OPTIONS, *iterations(4, 2))  # fmt: skip
+    return work_dir
+
+
+def test_our_tools_train_and_test(rooms, trained):
+    assert len(errors_of(trained)) == 2
+    printed = run(rooms, ROOT / 'tools/test.py', CONFIG, trained / 'latest', '--cfg-options',
+                  *OPTIONS)  # fmt: skip
+    assert f'MAE={errors_of(trained)[-1]["MAE"]:.4g}' in printed
+
+
+def test_mmagics_packaged_tools_run_the_same_config_to_the_same_numbers(rooms, trained, tmp_path):
+    run(rooms, MMAGIC_TOOLS / 'train.py', CONFIG, '--work-dir', tmp_path,
+        '--cfg-options', *OPTIONS, *iterations(4, 2))  # fmt: skip
+    assert errors_of(tmp_path) == errors_of(trained)
+    printed = run(rooms, MMAGIC_TOOLS / 'test.py', CONFIG, tmp_path / 'iter_4.pth', '--work-dir',
+                  tmp_path / 'test', '--cfg-options', *OPTIONS)  # fmt: skip
+    assert 'MAE: ' in printed
+
+
+@pytest.mark.slow
+def test_a_resumed_run_ends_with_the_same_weights(rooms, trained, tmp_path):
+    run(rooms, ROOT / 'tools/train.py', CONFIG, '--work-dir', tmp_path,
+        '--cfg-options', *OPTIONS, *iterations(2, 2))  # fmt: skip
+    run(rooms, ROOT / 'tools/train.py', CONFIG, '--work-dir', tmp_path, '--resume',
+        '--cfg-options', *OPTIONS, *iterations(4, 2))  # fmt: skip
+    whole, resumed = (
+        torch.load(folder / 'iter_4.pth', weights_only=True)['state_dict']
+        for folder in (trained, tmp_path)
+    )
+    for name, wanted in whole.items():
+        torch.testing.assert_close(resumed[name], wanted, rtol=0, atol=0, msg=name)
+
+
+@pytest.mark.slow
+def test_two_gloo_processes_train(rooms, tmp_path):
+    run(rooms, '-m', 'torch.distributed.run', '--nproc_per_node=2', '--standalone',
+        ROOT / 'tools/train.py', CONFIG, '--work-dir', tmp_path, '--launcher', 'pytorch',
+        '--cfg-options', *OPTIONS, *iterations(2, 2))  # fmt: skip
+    (errors,) = errors_of(tmp_path)
+    assert 0 < errors['MAE'] < 2
+    assert (tmp_path / 'iter_2.pth').is_file()
