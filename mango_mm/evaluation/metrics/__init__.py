@@ -1,6 +1,7 @@
 """Registered metrics."""
 
+from mango_mm.evaluation.metrics.feature_distances import FeatureDistances
 from mango_mm.evaluation.metrics.flow_likelihood import FlowLikelihood
 from mango_mm.evaluation.metrics.translation_errors import TranslationErrors
 
-__all__ = ['FlowLikelihood', 'TranslationErrors']
+__all__ = ['FeatureDistances', 'FlowLikelihood', 'TranslationErrors']

@@ -1,6 +1,7 @@
 """Adapters to mmagic: the only model folder that imports it."""
 
+from mango_mm.models.editors.inception_features import InceptionFeatures
 from mango_mm.models.editors.multimodal_translator import MultimodalTranslator
 from mango_mm.models.editors.translation_data_preprocessor import TranslationDataPreprocessor
 
-__all__ = ['MultimodalTranslator', 'TranslationDataPreprocessor']
+__all__ = ['InceptionFeatures', 'MultimodalTranslator', 'TranslationDataPreprocessor']
