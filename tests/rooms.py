@@ -40,6 +40,7 @@ def environment(rooms):
     return {
         **os.environ,
         'MANGO_MINI_ROOMS': str(rooms),
+        'MANGO_MINI_TASKONOMY': str(rooms),
         'OMP_NUM_THREADS': '1',
         'PYTHONPATH': path,
     }

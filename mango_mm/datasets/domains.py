@@ -31,7 +31,7 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ['DOMAINS', 'Domain', 'get_domain']
+__all__ = ['DEPTH_UNITS_PER_M', 'DOMAINS', 'Domain', 'get_domain']
 
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]

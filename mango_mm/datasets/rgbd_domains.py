@@ -141,14 +141,10 @@ def _store_depth(depth_m: Array, measured: NDArray[np.bool_]) -> NDArray[np.uint
 
 
 def _occlusion(depth: Array, measured: NDArray[np.bool_]) -> Array:
-    log = np.log(np.where(measured, depth, 1.0))
+    log = np.log(np.where(measured, depth, np.nan))
     step = np.zeros_like(log)
     for axis in (0, 1):
-        both = np.logical_and(
-            np.take(measured, range(1, measured.shape[axis]), axis),
-            np.take(measured, range(measured.shape[axis] - 1), axis),
-        )
-        jump = np.abs(np.diff(log, axis=axis)) * both
+        jump = np.nan_to_num(np.abs(np.diff(log, axis=axis)))  # none beside a hole
         pad = [(0, 0), (0, 0)]
         pad[axis] = (0, 1)
         step = np.maximum(step, np.pad(jump, pad))

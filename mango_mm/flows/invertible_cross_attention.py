@@ -32,6 +32,7 @@ Differs from the paper and the authors' release (uark-cviu/MANGO, models/inv_att
 from __future__ import annotations
 
 import math
+from typing import Callable
 
 import torch
 from torch import Tensor, nn
@@ -124,17 +125,21 @@ class InvertibleCrossAttention(Bijection):
 
     @float32_island
     def forward(self, x: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        fixed, moved, pieces = self.last_first.split(x)
-        moved_mask = None if mask is None else self.last_first.split(mask)[1]
-        moved, log_det = self.mix(self.last_first.resample(fixed, mask), moved, moved_mask)
-        return self.last_first.merge(pieces, moved), log_det
+        return self._map(self.mix, x, mask)
 
     @float32_island
     def inverse(self, y: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        fixed, moved, pieces = self.last_first.split(y)
-        moved_mask = None if mask is None else self.last_first.split(mask)[1]
-        moved, log_det = self.unmix(self.last_first.resample(fixed, mask), moved, moved_mask)
-        return self.last_first.merge(pieces, moved), log_det
+        return self._map(self.unmix, y, mask)
+
+    def _map(
+        self, attend: Callable[..., tuple[Tensor, Tensor]], x: Tensor, mask: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """All tokens, with the moved ones put through ``attend``: mix or unmix."""
+        tokens = self.last_first
+        fixed, moved, pieces = tokens.split(x)
+        moved_mask = None if mask is None else tokens.split(mask)[1]
+        moved, log_det = attend(tokens.resample(fixed, mask), moved, moved_mask)
+        return tokens.merge(pieces, moved), log_det
 
     def mix(
         self, conditions: Tensor, moved: Tensor, mask: Tensor | None = None

@@ -23,7 +23,7 @@ Differs from the authors' release (uark-cviu/MANGO, models/inv_attention.py):
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Callable
 
 import torch
 from torch import Tensor
@@ -78,14 +78,16 @@ class LearnableCrossAttention(Bijection):
 
     @float32_island
     def forward(self, x: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        return self._map(x, mask, inverse=False)
+        return self._map(self.attention.mix, x, mask)
 
     @float32_island
     def inverse(self, y: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        return self._map(y, mask, inverse=True)
+        return self._map(self.attention.unmix, y, mask)
 
-    def _map(self, x: Tensor, mask: Tensor | None, *, inverse: bool) -> tuple[Tensor, Tensor]:
-        attend = self.attention.unmix if inverse else self.attention.mix
+    def _map(
+        self, attend: Callable[..., tuple[Tensor, Tensor]], x: Tensor, mask: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """All tokens, with what moves in the mixed ones put through ``attend``."""
         tokens = self.attention.last_first
         self.mixing.check(x)
         if self.mixing.forms(x, mask):
@@ -97,8 +99,9 @@ class LearnableCrossAttention(Bijection):
             return x + apply_matrix(unmixing, new - moved), log_det
         mixed, _ = self.mixing(x, mask=mask)
         fixed, moved, pieces = tokens.split(mixed)
-        moved_mask = None if mask is None else tokens.split(mask)[1]
-        if moved_mask is not None:
+        moved_mask = None
+        if mask is not None:
+            moved_mask = tokens.split(mask)[1]
             moved = moved.masked_fill(~moved_mask[..., None], 0.0)
         new, log_det = attend(tokens.resample(fixed, mask), moved, moved_mask)
         step = tokens.merge([piece.new_zeros(()).expand_as(piece) for piece in pieces], new - moved)

@@ -44,6 +44,11 @@ class Spread(tuple[float, float, float]):
         low, median, high = statistics.quantiles(numbers, n=4, method='inclusive')
         return cls((low, median, high))
 
+    @classmethod
+    def of_ratios(cls, mine: list[float], reference: list[float]) -> Spread:
+        """Of the ratios turn by turn."""
+        return cls.of([m / r for m, r in zip(mine, reference)])
+
     @property
     def median(self) -> float:
         return self[1]

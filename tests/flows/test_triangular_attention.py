@@ -18,6 +18,7 @@ from mango_mm.flows.triangular_attention.reference import mix_dense, solve_dense
 from mango_mm.flows.triangular_attention.select import DENSE_UP_TO, choose, choose_inverse
 from mango_mm.flows.triangular_attention.substitution import solve_blocks
 from mango_mm.flows.triangular_attention.sweep import error_bound, num_sweeps, solve_sweeps
+from mango_mm.testing.measuring import peak_bytes  # counted, not timed
 
 FLASH = flash_kernels.KERNELS['cpu', torch.double]
 
@@ -325,18 +326,6 @@ def test_the_probe_trusts_what_is_right_and_moves_nobodys_random_numbers(forgetf
 
 
 # ---- memory ----
-
-
-def peak_bytes(work):
-    """The most that operators had allocated at any one time, counted, not timed."""
-    with torch.profiler.profile(profile_memory=True) as profile:
-        work()
-    now = top = 0
-    for event in profile.profiler.kineto_results.events():
-        if event.name() == '[memory]':
-            now += event.nbytes()
-            top = max(top, now)
-    return top
 
 
 @pytest.mark.parametrize('kernel', ['chunked', 'fused'])

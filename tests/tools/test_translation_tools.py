@@ -1,15 +1,13 @@
 """Translation by our tools and by mmagic's packaged ones, in one process and in two."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import mmagic
 import pytest
 import torch
-from rooms import ROOT, SHORT, environment, iterations
+from rooms import ROOT, SHORT, iterations
+from rooms import run as run_on
 
 from mango_mm.datasets.mini.write_rooms import write_rooms
 
@@ -25,13 +23,7 @@ def rooms(tmp_path_factory):
 
 
 def run(rooms, *command):
-    done = subprocess.run(
-        [sys.executable, '-W', 'ignore', *map(str, command)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**environment(rooms), 'MANGO_MINI_TASKONOMY': os.fspath(rooms)},
-    )
+    done = run_on(rooms, *command)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout + done.stderr
 

@@ -77,7 +77,7 @@ def measure(depth, args, machine):
     quiet = torch.no_grad()
     ways = {'forward': quiet(lambda: flow(x)), 'inverse': quiet(lambda: flow.inverse(z))}
     both = take_turns(ways, device=args.device, rounds=args.rounds, seconds=args.seconds)
-    back = Spread.of([b / f for b, f in zip(both['inverse'], both['forward'])])
+    back = Spread.of_ratios(both['inverse'], both['forward'])
     lines = []
     for name, seconds in times.items():
         flops = count_flops(works[name])
@@ -85,7 +85,7 @@ def measure(depth, args, machine):
             'depth': depth, 'name': name,
             'parameters': sum(p.numel() for p in models[name].parameters()),
             'step_ms': round(1e3 * Spread.of(seconds).median, 1),
-            'ratio': list(Spread.of([m / r for m, r in zip(seconds, times['attention'])])),
+            'ratio': list(Spread.of_ratios(seconds, times['attention'])),
             'gflops': round(flops / 1e9, 6),
             'floor_ms': round(1e3 * flops / 1e9 / machine['matmul_gflops'], 1),
             'peak_mib': round(peak_bytes(works[name], device=args.device) / 2**20, 1),

@@ -11,7 +11,7 @@ Example:
 import inspect
 
 import torch
-from report import make_parser, save, start
+from report import make_parser, plot_steps, save, start
 
 from mango_mm import fusion
 from mango_mm.testing.measuring import (
@@ -20,7 +20,6 @@ from mango_mm.testing.measuring import (
     peak_bytes,
     take_turns,
 )
-from mango_mm.visualization import draw_bars
 
 MODALITIES = ('rgb', 'depth')
 REFERENCE = 'ConcatFusion'
@@ -73,17 +72,17 @@ def measure(args):
     lines = []
     for name, seconds in times.items():
         models[name].train()
-        over = [mine / its for mine, its in zip(seconds, times[REFERENCE])]
+        over = Spread.of_ratios(seconds, times[REFERENCE])
         lines.append({
             'name': name,
             'parameters': sum(p.numel() for p in models[name].parameters()),
             'step_ms': round(1e3 * Spread.of(seconds).median, 2),
-            'ratio': list(Spread.of(over)),
+            'ratio': list(over),
             'forward_ms': round(1e3 * Spread.of(quick[name]).median, 2),
             'forward_gflops': round(count_flops(forwards[name]) / args.batch / 1e9, 3),
             'peak_mib': round(peak_bytes(steps[name], device=args.device) / 2**20, 1),
         })  # fmt: skip
-        print(f'{name}: {Spread.of(over)} x {REFERENCE}', flush=True)
+        print(f'{name}: {over} x {REFERENCE}', flush=True)
     return lines
 
 
@@ -113,11 +112,7 @@ def main() -> None:
     machine = start(args)
     lines = measure(args)
     save(args, 'fusion', machine, lines, render(lines, args))
-    panels = {
-        f'step over {REFERENCE}': {line['name']: tuple(line['ratio']) for line in lines},
-        'peak MiB': {line['name']: (line['peak_mib'],) * 3 for line in lines},
-    }
-    draw_bars(panels, args.out / 'fusion.png')
+    plot_steps(args, 'fusion', lines, REFERENCE)
 
 
 if __name__ == '__main__':

@@ -85,7 +85,7 @@ def measure(n, dim, args):
         times = take_turns(works, device=args.device, rounds=args.rounds, seconds=args.seconds)
         reference = times['SDPA']
         for name, seconds in times.items():
-            ratio = Spread.of([mine / its for mine, its in zip(seconds, reference)])
+            ratio = Spread.of_ratios(seconds, reference)
             lines.append({
                 'work': kind, 'n': n, 'dim': dim, 'batch': batch, 'name': name,
                 'ms': round(1e3 * Spread.of(seconds).median, 3), 'ratio': list(ratio),

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from mango_mm.testing.measuring import describe_machine, keep_freed_memory
+from mango_mm.visualization import draw_bars
 
 
 def make_parser(description: str | None) -> argparse.ArgumentParser:
@@ -46,3 +47,12 @@ def save(args: argparse.Namespace, name: str, machine: dict, lines: list[dict], 
     )
     (args.out / f'{name}.md').write_text(head + table)
     print(head + table)
+
+
+def plot_steps(args: argparse.Namespace, name: str, lines: list[dict], reference: str) -> None:
+    """NAME.png: each line's step over that of ``reference``, and its peak memory."""
+    panels = {
+        f'step over {reference}': {line['name']: tuple(line['ratio']) for line in lines},
+        'peak MiB': {line['name']: (line['peak_mib'],) * 3 for line in lines},
+    }
+    draw_bars(panels, args.out / f'{name}.png')

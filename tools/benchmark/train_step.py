@@ -18,7 +18,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
-from report import make_parser, save, start
+from report import make_parser, plot_steps, save, start
 
 from mango_mm.apis import load_config
 from mango_mm.registry import MODELS
@@ -28,7 +28,6 @@ from mango_mm.testing.measuring import (
     peak_bytes,
     take_turns,
 )
-from mango_mm.visualization import draw_bars
 
 SMALL = {
     'RGB only': 'configs/unimodal/rgb_small_1xb8-600it_mini-rooms-72x96.py',
@@ -73,16 +72,13 @@ def prepare(path, args):
         model.train_step(data, wrapper)
 
     @torch.no_grad()
-    def predict(count=1):
+    def predict():
         model.eval()
-        packed = model.data_preprocessor(
-            {'inputs': images[:count], 'data_samples': samples[:count]}, False
-        )
+        packed = model.data_preprocessor({'inputs': images[:1], 'data_samples': samples[:1]}, False)
         model(**packed, mode='tensor')
 
     return {
         'model': model, 'train': train, 'predict': predict, 'batch': batch, 'size': size,
-        'modalities': list(modalities),
     }  # fmt: skip
 
 
@@ -99,17 +95,17 @@ def measure(runs, args):
     lines = []
     for name, m in made.items():
         step = Spread.of(times[name])
-        over = [mine / its for mine, its in zip(times[name], times[first])]
+        over = Spread.of_ratios(times[name], times[first])
         lines.append({
             'name': name, 'config': runs[name], 'batch': m['batch'], 'size': list(m['size']),
             'parameters': sum(p.numel() for p in m['model'].parameters()),
             'gflops': round(count_flops(m['predict']) / 1e9, 3),
             'latency_ms': round(1e3 * Spread.of(latency[name]).median, 2),
             'images_per_s': round(m['batch'] / step.median, 2),
-            'ratio': list(Spread.of(over)),
+            'ratio': list(over),
             'peak_mib': round(peak_bytes(m['train'], device=args.device) / 2**20, 1),
         })  # fmt: skip
-        print(f'{name}: {Spread.of(over)} x {first}', flush=True)
+        print(f'{name}: {over} x {first}', flush=True)
     return lines
 
 
@@ -142,11 +138,7 @@ def main() -> None:
     machine = start(args)
     lines = measure(runs, args)
     save(args, args.name, machine, lines, render(lines))
-    panels = {
-        f'step over {lines[0]["name"]}': {x['name']: tuple(x['ratio']) for x in lines},
-        'peak MiB': {x['name']: (x['peak_mib'],) * 3 for x in lines},
-    }
-    draw_bars(panels, args.out / f'{args.name}.png')
+    plot_steps(args, args.name, lines, lines[0]['name'])
 
 
 if __name__ == '__main__':

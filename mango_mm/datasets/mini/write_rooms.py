@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
+from mango_mm.datasets.domains import DEPTH_UNITS_PER_M, DOMAINS
 from mango_mm.datasets.mini.rooms import Frame, render_room
 
 __all__ = ['write_rooms']
 
 DEPTH_SCALE = 5000  # NYUDv2's lists: value = metres * 5000
-TASKONOMY_DEPTH_SCALE = 512  # value = metres * 512
-OCCLUSION_MAX, TEXTURE_MAX = 11584, 11355  # largest values of Taskonomy's edge maps
+OCCLUSION_MAX, TEXTURE_MAX = (
+    DOMAINS[f'edge_{kind}'].full_scale for kind in ('occlusion', 'texture')
+)
 
 
 def write_rooms(
@@ -97,7 +99,7 @@ def _write_taskonomy(root: Path, number: int, frame: Frame) -> str:
 
 
 def _taskonomy_depth(depth_m: NDArray[np.float32]) -> NDArray[np.uint16]:
-    return np.clip(np.round(depth_m * TASKONOMY_DEPTH_SCALE), 0, 65535).astype(np.uint16)
+    return np.clip(np.round(depth_m * DEPTH_UNITS_PER_M), 0, 65535).astype(np.uint16)
 
 
 def _occlusion(frame: Frame) -> NDArray[np.uint16]:

@@ -31,16 +31,15 @@ class FlashKernel(abc.ABC):
 
     @abc.abstractmethod
     def forward(
-        self, q: Tensor, k: Tensor, x: Tensor, bias: Tensor | None, *, causal: bool
+        self, q: Tensor, k: Tensor, x: Tensor, bias: Tensor | None
     ) -> tuple[Tensor, Tensor, tuple[Any, ...]]:
-        """O and l.
+        """O and l of causal attention: row i sees the columns up to i.
 
         Args:
             q: Queries, scaled, (B, H, n, d).
-            k: Keys, (B, H, m, d).
-            x: Values, (B, H, m, d).
-            bias: Added to all scores of a key, (B, 1, 1, m), or None.
-            causal: Row i sees the columns up to i; n = m then.
+            k: Keys, (B, H, n, d).
+            x: Values, (B, H, n, d).
+            bias: Added to all scores of a key, (B, 1, 1, n), or None.
 
         Returns:
             o: (B, H, n, d).
@@ -69,10 +68,10 @@ class FlashKernel(abc.ABC):
 
 class _CpuFlash(FlashKernel):
     def forward(
-        self, q: Tensor, k: Tensor, x: Tensor, bias: Tensor | None, *, causal: bool
+        self, q: Tensor, k: Tensor, x: Tensor, bias: Tensor | None
     ) -> tuple[Tensor, Tensor, tuple[Any, ...]]:
         o, lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-            q, k, x, 0.0, causal, attn_mask=bias, scale=1.0
+            q, k, x, 0.0, True, attn_mask=bias, scale=1.0
         )
         return o, lse, ()
 
@@ -97,10 +96,10 @@ class _CudaEfficient(FlashKernel):
     takes_mask = False  # its bias must be aligned to 16 bytes in every row
 
     def forward(
-        self, q: Tensor, k: Tensor, x: Tensor, bias: Tensor | None, *, causal: bool
+        self, q: Tensor, k: Tensor, x: Tensor, bias: Tensor | None
     ) -> tuple[Tensor, Tensor, tuple[Any, ...]]:
         o, lse, *rest = torch.ops.aten._scaled_dot_product_efficient_attention(
-            q, k, x, bias, True, 0.0, causal, scale=1.0
+            q, k, x, bias, True, 0.0, True, scale=1.0
         )
         # The rows of l are padded to a multiple of 32; the backward wants them so.
         return o, lse[..., : q.shape[-2]], (lse, *rest)

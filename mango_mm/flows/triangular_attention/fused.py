@@ -74,7 +74,7 @@ class _FusedMix(torch.autograd.Function):
         kernel: FlashKernel,
     ) -> tuple[Tensor, Tensor]:
         bias = key_bias(mask, q.dtype)
-        o, lse, rest = kernel.forward(q, k, x, bias, causal=True)
+        o, lse, rest = kernel.forward(q, k, x, bias)
         ctx.save_for_backward(q, k, x, gate, o, lse, bias, *rest)
         ctx.kernel = kernel
         # Not in place: torch.compile silently drops the gradient of an output made so.

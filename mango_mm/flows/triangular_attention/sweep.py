@@ -63,14 +63,14 @@ def solve_sweeps(
     """
     bias = key_bias(mask, q.dtype)
     g = gate[:, None, None]
-    o, lse, _ = kernel.forward(q, k, y, bias, causal=True)
+    o, lse, _ = kernel.forward(q, k, y, bias)
     log_diagonal = (q * k).sum(-1).sub_(lse)
     step = 1 / (1 + g * log_diagonal.exp()[..., None])
     real = None if mask is None else mask[:, None, :, None]
     x = y
     for sweep in range(sweeps):
         if sweep:
-            o, _, _ = kernel.forward(q, k, x, bias, causal=True)
+            o, _, _ = kernel.forward(q, k, x, bias)
         residual = (y - x).addcmul_(o, g, value=-1).mul_(step)
         x = x + (residual if real is None else torch.where(real, residual, 0.0))
     return x, log_diagonal
