@@ -5,11 +5,13 @@ env_cfg = dict(
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
     dist_cfg=dict(backend='nccl'),
 )
-vis_backends = [dict(type='mmengine.LocalVisBackend')]
-visualizer = dict(type='mmengine.Visualizer', vis_backends=vis_backends, name='visualizer')
 log_processor = dict(type='mmengine.LogProcessor', by_epoch=False)
 log_level = 'INFO'
 load_from = None
 resume = False
 randomness = dict(seed=0)
-custom_hooks = [dict(type='mango_mm.RandomStateHook')]
+custom_hooks = [
+    dict(type='mango_mm.RandomStateHook'),
+    # mmagic registers this one with mmengine: a prefix would not find it.
+    dict(type='BasicVisualizationHook', interval=dict(val=5, test=1)),
+]

@@ -11,3 +11,7 @@ _base_ = [
     '../_base_/schedules/translation_600it.py',
     '../_base_/translation_runtime.py',
 ]
+model = dict(
+    sources={{_base_.source_channels}},
+    decoder=dict(out_channels={{_base_.target_channels}}),
+)

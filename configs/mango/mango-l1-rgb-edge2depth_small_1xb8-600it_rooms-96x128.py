@@ -12,6 +12,8 @@ _base_ = [
     '../_base_/translation_runtime.py',
 ]
 model = dict(
+    sources={{_base_.source_channels}},
+    decoder=dict(out_channels={{_base_.target_channels}}),
     neck=dict(
         fusion=dict(
             _delete_=True,

@@ -1,4 +1,4 @@
-"""RGB alone, RGB + occlusion edges to distance, generated rooms.
+"""RGB alone to distance, generated rooms.
 
 Run:     python tools/train.py configs/unimodal/rgb2depth_small_1xb8-600it_rooms-96x128.py
 Needs:   data/mini_taskonomy: python tools/prepare/mini_rooms.py data/mini_taskonomy --taskonomy
@@ -11,4 +11,8 @@ _base_ = [
     '../_base_/schedules/translation_600it.py',
     '../_base_/translation_runtime.py',
 ]
-model = dict(sources=dict(_delete_=True, rgb=3), neck=None)
+model = dict(
+    sources=dict(rgb=3),
+    decoder=dict(out_channels={{_base_.target_channels}}),
+    neck=None,
+)

@@ -19,12 +19,21 @@ from mango_mm.visualization.curves import read_scalars
 
 __all__ = ['Run', 'compare', 'render_table']
 
-METRICS = {
-    'aAcc': 'pixel acc',
-    'mAcc': 'mean acc',
-    'mIoU': 'mIoU',
-    'nll_per_dim': 'NLL / dim (nats)',
+# What a validation may report: title and digits. A table has the columns that its runs report.
+TASK_METRICS = {
+    'aAcc': ('pixel acc', 2),
+    'mAcc': ('mean acc', 2),
+    'mIoU': ('mIoU', 2),
+    'MAE': ('MAE', 4),
+    'MSE': ('MSE', 4),
+    'RMSE': ('RMSE', 4),
+    'FID': ('FID', 2),
+    'KID': ('KID', 4),
+    'frechet_random_features': ('Frechet, random features', 3),
+    'kernel_random_features': ('kernel, random features', 3),
 }
+METRICS = {**TASK_METRICS, 'nll_per_dim': ('NLL / dim (nats)', 2)}
+HEADLINES = ('mIoU', 'MAE')  # one of them stands for a run while it goes on
 TRAIN = 'import sys; from mango_mm.apis.compare import _train; _train(sys.argv[1:])'
 
 
@@ -78,9 +87,10 @@ def compare(
             lines.append(line)
             with open(results, 'a') as file:
                 file.write(json.dumps(line) + '\n')
+            key = next(key for key in (*HEADLINES, *METRICS) if key in line)
             print(
                 f'[{len(lines)}/{len(done) + len(todo)}] {run.name}, seed {seed}: '
-                f'mIoU {line["mIoU"]:.2f} in {line["seconds"]:.0f} s',
+                f'{key} {line[key]:.{METRICS[key][1]}f} in {line["seconds"]:.0f} s',
                 flush=True,
             )
 
@@ -104,7 +114,12 @@ def _run(run: Run, seed: int, out: Path, threads: int, options: Sequence[str]) -
         )
     if process.returncode:
         raise RuntimeError(f'{run.name}, seed {seed}: training failed; see {work_dir}/stdout.txt')
-    last = [line for line in read_scalars(work_dir) if 'mIoU' in line][-1]
+    validations = [
+        line for line in read_scalars(work_dir) if not TASK_METRICS.keys().isdisjoint(line)
+    ]
+    if not validations:
+        raise RuntimeError(f'{run.name}, seed {seed}: {work_dir} holds no validation.')
+    last = validations[-1]
     return {
         'name': run.name,
         'config': str(run.config),
@@ -132,17 +147,18 @@ def _train(arguments: list[str]) -> None:
 
 def render_table(lines: Sequence[dict[str, Any]], names: Iterable[str]) -> str:
     """A Markdown table: mean and, over several seeds, standard deviation."""
-    header = ['fusion', 'seeds', *METRICS.values(), 's per run']
+    columns = [key for key in METRICS if any(key in line for line in lines)]
+    header = ['fusion', 'seeds', *(METRICS[key][0] for key in columns), 's per run']
     rows = [header, ['---'] * len(header)]
     for name in names:
         of = [line for line in lines if line['name'] == name]
         if not of:
             continue
         cells = [name, str(len(of))]
-        for key in METRICS:
-            values = [line[key] for line in of if key in line]
-            spread = f' ± {statistics.stdev(values):.2f}' if len(values) > 1 else ''
-            cells.append(f'{statistics.mean(values):.2f}{spread}' if values else '-')
+        for key in columns:
+            values, digits = [line[key] for line in of if key in line], METRICS[key][1]
+            spread = f' ± {statistics.stdev(values):.{digits}f}' if len(values) > 1 else ''
+            cells.append(f'{statistics.mean(values):.{digits}f}{spread}' if values else '-')
         cells.append(f'{statistics.mean(line["seconds"] for line in of):.0f}')
         rows.append(cells)
     return '\n'.join('| ' + ' | '.join(row) + ' |' for row in rows)

@@ -11,9 +11,14 @@ def test_the_table_gives_mean_and_standard_deviation():
         {'name': 'a', 'seed': s, 'seconds': 10.0, 'mIoU': m, 'aAcc': 1.0, 'mAcc': 2.0}
         for s, m in enumerate((1.0, 2.0, 6.0))
     ]
-    row = render_table(lines, ['a', 'absent']).splitlines()[2]
+    lines.append({'name': 'b', 'seed': 0, 'seconds': 5.4, 'MAE': 0.12345})
+    header, _, *rows = render_table(lines, ['a', 'absent', 'b']).splitlines()
+    assert header == '| fusion | seeds | pixel acc | mean acc | mIoU | MAE | s per run |'
     # mean 3, variance ((2^2) + 1 + 9) / 2 = 7
-    assert row == '| a | 3 | 1.00 ± 0.00 | 2.00 ± 0.00 | 3.00 ± 2.65 | - | 10 |'
+    assert rows == [
+        '| a | 3 | 1.00 ± 0.00 | 2.00 ± 0.00 | 3.00 ± 2.65 | - | 10 |',
+        '| b | 1 | - | - | - | 0.1235 | 5 |',
+    ]
 
 
 @pytest.mark.slow

@@ -2,6 +2,8 @@
 data_root = '{{$MANGO_MINI_TASKONOMY:data/mini_taskonomy}}'
 sources = ['rgb', 'edge_occlusion']
 target = 'depth_euclidean'
+source_channels = dict(rgb=3, edge_occlusion=1)
+target_channels = 1
 crop_size = (96, 128)
 train_pipeline = [
     dict(type='mango_mm.LoadDomains'),
@@ -37,3 +39,17 @@ val_evaluator = [
     dict(type='mango_mm.FlowLikelihood'),
 ]
 test_evaluator = val_evaluator
+# One row per view: sources, target, output; what is black and what is white in each.
+visualizer = dict(
+    type='mmagic.ConcatImageVisualizer',
+    vis_backends=[dict(type='mmengine.LocalVisBackend')],
+    name='visualizer',
+    fn_key='gt_path',
+    img_keys=['source_rgb', 'source_edge_occlusion', 'gt_img', 'pred_img'],
+    pixel_range=dict(
+        source_rgb=[-1, 1],
+        source_edge_occlusion=[-1, 1],
+        gt_img=[0, 0.6],
+        pred_img=[0, 0.6],
+    ),
+)

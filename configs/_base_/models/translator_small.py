@@ -1,7 +1,7 @@
 # A convolutional encoder per source, fusion at stride 8, a U-Net decoder: minutes on a CPU.
+# The leaf says which sources, and the channels of the target.
 model = dict(
     type='mango_mm.MultimodalTranslator',
-    sources=dict(rgb=3, edge_occlusion=1),
     encoder=dict(type='ConvPyramid', channels=[16, 32, 64]),
     neck=dict(
         type='FusionNeck',
@@ -10,6 +10,6 @@ model = dict(
         fusion=dict(type='ConcatFusion'),
         nll_weight=0.01,
     ),
-    decoder=dict(type='UNetDecoder', in_channels=[16, 32, 64], out_channels=1),
+    decoder=dict(type='UNetDecoder', in_channels=[16, 32, 64]),
     pixel_loss=dict(type='mmagic.L1Loss', loss_weight=1.0),
 )

@@ -1,0 +1,56 @@
+# Taskonomy, one building, 1000 + 500 views: RGB and normals to shading.
+data_root = '{{$MANGO_TASKONOMY:data/taskonomy}}'
+sources = ['rgb', 'normal']
+target = 'reshading'
+source_channels = dict(rgb=3, normal=3)
+target_channels = 1
+crop_size = (256, 256)
+train_pipeline = [
+    dict(type='mango_mm.LoadDomains'),
+    dict(type='mango_mm.ResizeDomains', size=(286, 286)),
+    dict(type='mango_mm.RandomCropDomains', size=crop_size),
+    dict(type='mango_mm.RandomFlipDomains', prob=0.5),
+    dict(type='mango_mm.PackDomains'),
+]
+test_pipeline = [
+    dict(type='mango_mm.LoadDomains'),
+    dict(type='mango_mm.ResizeDomains', size=crop_size),
+    dict(type='mango_mm.PackDomains'),
+]
+common = dict(
+    type='mango_mm.TaskonomyDataset', data_root=data_root, sources=sources, target=target
+)
+train_dataloader = dict(
+    batch_size=1,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='InfiniteSampler', shuffle=True),
+    dataset=dict(**common, ann_file='train_domain.txt', pipeline=train_pipeline),
+)
+val_dataloader = dict(
+    batch_size=4,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(**common, ann_file='val_domain.txt', pipeline=test_pipeline),
+)
+test_dataloader = val_dataloader
+val_evaluator = [
+    dict(type='mango_mm.TranslationErrors'),
+    dict(type='mango_mm.FlowLikelihood'),
+]
+test_evaluator = val_evaluator
+# One row per view: sources, target, output; what is black and what is white in each.
+visualizer = dict(
+    type='mmagic.ConcatImageVisualizer',
+    vis_backends=[dict(type='mmengine.LocalVisBackend')],
+    name='visualizer',
+    fn_key='gt_path',
+    img_keys=['source_rgb', 'source_normal', 'gt_img', 'pred_img'],
+    pixel_range=dict(
+        source_rgb=[-1, 1],
+        source_normal=[-1, 1],
+        gt_img=[-1, 1],
+        pred_img=[-1, 1],
+    ),
+)
