@@ -7,7 +7,7 @@ from mango_mm.hosts import has_host
 from mango_mm.models import fusions
 from mango_mm.models.backbones import ConvPyramid, MultiStreamBackbone
 from mango_mm.models.extractors import RandomFeatures
-from mango_mm.models.heads import UNetDecoder
+from mango_mm.models.heads import PixelShuffleDecoder, UNetDecoder
 from mango_mm.models.lazy import register_lazily
 from mango_mm.models.necks import FusionNeck
 
@@ -15,6 +15,7 @@ __all__ = [
     'ConvPyramid',
     'FusionNeck',
     'MultiStreamBackbone',
+    'PixelShuffleDecoder',
     'RandomFeatures',
     'UNetDecoder',
     'fusions',

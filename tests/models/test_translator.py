@@ -9,12 +9,14 @@ import torch
 from mmagic.models.base_models import BaseEditModel
 from mmagic.structures import DataSample
 from mmengine.config import Config
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from torch import nn
 
 from mango_mm.datasets.mini.write_rooms import write_rooms
 from mango_mm.models.editors import MultimodalTranslator, TranslationDataPreprocessor
+from mango_mm.models.heads import PixelShuffleDecoder
 from mango_mm.registry import METRICS, MODELS
 
 CHANNELS = [8, 16]
@@ -93,7 +95,7 @@ def test_one_source_needs_no_neck_and_sources_may_share_an_encoder():
     alone = build(sources=dict(rgb=3), neck=None)
     assert alone({'rgb': torch.rand(1, 3, 17, 23)}).shape == (1, 1, 17, 23)  # odd sizes too
     shared = build(sources=dict(rgb=3, normal=3), shared=True)
-    assert list(shared.encoders) == ['rgb']
+    assert list(shared.generator.encoders) == ['rgb']
     x = torch.rand(1, 3, 24, 32)
     assert shared({'rgb': x, 'normal': x}).shape == (1, 1, 24, 32)
 
@@ -216,3 +218,134 @@ def test_errors_without_a_mask_count_every_pixel():
     one = dict(output=dict(pred_img=torch.ones(3, 2, 2)), gt_img=torch.zeros(3, 2, 2))
     metric.process({}, [one, one])
     assert metric.evaluate(2) == {'MAE': 1.0, 'MSE': 1.0, 'RMSE': 1.0}
+
+
+# ---- with a discriminator ----
+
+GAN = dict(
+    discriminator=dict(
+        type='mmagic.PatchDiscriminator', in_channels=5, base_channels=8, num_conv=2,
+        norm_cfg=dict(type='IN'),
+    ),
+    gan_loss=dict(type='mmagic.GANLoss', gan_type='lsgan', loss_weight=0.01),
+)  # fmt: skip
+ADAM = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=2e-3, betas=(0.5, 0.999)))
+TWO = dict(constructor='MultiOptimWrapperConstructor', generator=ADAM, discriminator=ADAM)
+
+
+def step(model, data, optimisers):
+    wrappers = {
+        name: OptimWrapper(torch.optim.SGD(getattr(model, name).parameters(), lr=0.1))
+        for name in optimisers
+    }
+    return model.train_step(data, OptimWrapperDict(**wrappers))
+
+
+def test_a_step_moves_the_generator_by_its_losses_and_the_discriminator_by_its_own():
+    torch.manual_seed(0)
+    model = build(**GAN)
+    inputs, samples = batch()
+    data = dict(
+        inputs={m: list(x) for m, x in inputs.items()}, data_samples=samples,
+    )  # fmt: skip
+    before = copy.deepcopy(model)
+    log = step(model, data, ('generator', 'discriminator'))
+    assert {'loss', 'disc_loss', 'loss_gan', 'loss_pixel', 'loss_disc_real', 'loss_nll'} <= set(log)
+
+    # The same by hand, with autograd on the model of before and the discriminator of after.
+    target = torch.stack([s.gt_img for s in samples])
+    mask = torch.stack([s.gt_mask for s in samples])
+    image, losses, _ = before.generator(inputs)
+
+    def judge(discriminator, x):
+        seen = torch.where(mask > 0, x, -1.0)
+        return discriminator(torch.cat([inputs['rgb'], inputs['edge_occlusion'], seen], 1))
+
+    disc = 0.5 * ((judge(before.discriminator, target) - 1) ** 2).mean()
+    disc = disc + 0.5 * (judge(before.discriminator, image.detach()) ** 2).mean()
+    torch.testing.assert_close(log['disc_loss'], disc.detach())
+    gradients = torch.autograd.grad(disc, list(before.discriminator.parameters()))
+    for old, new, g in zip(before.discriminator.parameters(), model.discriminator.parameters(),
+                           gradients):  # fmt: skip
+        torch.testing.assert_close(new, old - 0.1 * g)
+    gan = 0.01 * ((judge(model.discriminator, image) - 1) ** 2).mean()
+    torch.testing.assert_close(log['loss_gan'], gan.detach())
+    total = (image - target).abs()[mask.bool()].mean() + gan + losses['loss_nll']
+    gradients = torch.autograd.grad(total, list(before.generator.parameters()))
+    for old, new, g in zip(before.generator.parameters(), model.generator.parameters(), gradients):
+        torch.testing.assert_close(new, old - 0.1 * g)
+    assert all(p.requires_grad for p in model.discriminator.parameters())
+
+
+def test_a_discriminator_without_an_optimiser_or_a_loss_is_named():
+    inputs, samples = batch()
+    data = dict(inputs={m: list(x) for m, x in inputs.items()}, data_samples=samples)
+    model = build(**GAN)
+    one = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1))
+    with pytest.raises(TypeError, match='needs two optimisers.*got OptimWrapper'):
+        model.train_step(data, one)
+    with pytest.raises(ValueError, match='belong together'):
+        build(gan_loss=GAN['gan_loss'])
+
+
+def test_training_with_a_discriminator_through_the_runner_resumes_bit_equal(rooms, tmp_path):
+    model = {**copy.deepcopy(MODEL), **GAN}
+
+    def states(folder, iterations, **changes):
+        run = runner(rooms, folder, iterations, model=model, optim_wrapper=TWO, **changes)
+        run.train()
+        return run.model.state_dict()
+
+    saved = dict(
+        timer=dict(type='mmengine.IterTimerHook'),
+        checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=3),
+    )
+    whole = states(tmp_path / 'whole', 6, default_hooks=saved)
+    states(tmp_path / 'parts', 3, default_hooks=saved)
+    resumed = states(tmp_path / 'parts', 6, default_hooks=saved, resume=True)
+    assert any(k.startswith('discriminator') for k in whole)
+    for name, wanted in whole.items():
+        torch.testing.assert_close(resumed[name], wanted, rtol=0, atol=0, msg=name)
+
+
+# ---- the transformer generator ----
+
+
+def test_the_transformer_generator_shuffles_up_what_it_shuffled_down():
+    channels = [16, 32, 64]
+    mit = dict(type='mmseg.MixVisionTransformer', embed_dims=16, mlp_ratio=2, drop_path_rate=0.0)
+    blocks = [
+        dict(**mit, num_stages=1, num_layers=[1], num_heads=[c // 16], patch_sizes=[3],
+             strides=[1], sr_ratios=[1], out_indices=(0,))
+        for c in channels[:-1]
+    ]  # fmt: skip
+    model = build(
+        encoder=dict(**mit, num_stages=3, num_layers=[1, 1, 1], num_heads=[1, 2, 4],
+                     patch_sizes=[3, 3, 3], strides=[2, 2, 2], sr_ratios=[4, 2, 1],
+                     out_indices=(0, 1, 2)),
+        neck=dict(type='FusionNeck', in_channels=channels, stages=[2],
+                  fusion=dict(type='MangoFusion', window=(3, 4), depth=1)),
+        decoder=dict(type='PixelShuffleDecoder', in_channels=channels, blocks=blocks,
+                     out_channels=1),
+    )  # fmt: skip
+    inputs, samples = batch(size=(23, 30))  # odd sizes too
+    losses = model(inputs, samples, mode='loss')
+    model.parse_losses(losses)[0].backward()
+    assert [n for n, p in model.named_parameters() if p.grad is None] == []
+    assert model(inputs).shape == (2, 1, 23, 30)
+
+
+def test_the_shuffle_decoder_in_closed_form():
+    decoder = PixelShuffleDecoder(in_channels=[4, 8], out_channels=1)
+    fine, coarse = torch.randn(1, 4, 4, 6), torch.randn(1, 8, 2, 3)
+    up = torch.nn.functional.conv2d(
+        torch.pixel_shuffle(coarse, 2), decoder.grow[1].weight, decoder.grow[1].bias
+    )
+    wanted = torch.tanh(decoder.grow[0](torch.pixel_shuffle(up + fine, 2)))
+    torch.testing.assert_close(decoder([fine, coarse], (8, 12)), wanted)
+    with pytest.raises(ValueError, match='multiples of 4'):
+        PixelShuffleDecoder(in_channels=[4, 6])
+    with pytest.raises(ValueError, match='2 maps need 1 blocks; got 2'):
+        PixelShuffleDecoder(in_channels=[4, 8], blocks=[{}, {}])
+    with pytest.raises(ValueError, match=r'built for \(4, 8\); got \(4, 4\)'):
+        decoder([fine, fine], (8, 12))

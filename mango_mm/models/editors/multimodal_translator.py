@@ -1,4 +1,4 @@
-"""Multimodal image-to-image translation: encoders, a fusion per scale, a decoder."""
+"""Multimodal image-to-image translation as an mmagic model, with or without a discriminator."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 import torch
 from mmagic.models.base_models import BaseEditModel
 from mmagic.structures import DataSample
-from mmengine.model import BaseModel, ModuleDict
+from mmengine.model import BaseModel
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor
 
-from mango_mm.models.necks import FusionNeck
-from mango_mm.registry import MODELS, build_ours
+from mango_mm.models.editors.translation_generator import TranslationGenerator
+from mango_mm.registry import MODELS
 
 __all__ = ['MultimodalTranslator']
 
@@ -22,7 +23,14 @@ class MultimodalTranslator(BaseEditModel):
 
     Every source has an encoder of its own, or all share one; a ``FusionNeck`` makes one
     pyramid of theirs; a decoder makes the image. Losses: a pixel loss over the measured
-    pixels of the target, and whatever the neck has (the flow's likelihood).
+    pixels of the target, whatever the neck has (the flow's likelihood), and, with a
+    discriminator, its adversarial loss.
+
+    The discriminator sees the sources beside an image, as in pix2pix, and has an optimiser of
+    its own: one step of it, then one of the generator, per batch. Its config needs
+    ``optim_wrapper=dict(constructor='MultiOptimWrapperConstructor', generator=...,
+    discriminator=...)`` and, on several processes,
+    ``model_wrapper_cfg=dict(type='MMSeparateDistributedDataParallel')``.
 
     A prediction is mmagic's: ``data_sample.output.pred_img``, here in [-1, 1] as all
     domains are, with ``nll_per_dim`` if there is a flow.
@@ -30,15 +38,19 @@ class MultimodalTranslator(BaseEditModel):
     Args:
         sources: Channels of each source domain, in token order.
         encoder: Config of a backbone that delivers a pyramid.
-        neck: Config of a ``FusionNeck`` over the sources, or None for a single source.
         decoder: Config of a decoder like ``UNetDecoder``.
+        neck: Config of a ``FusionNeck`` over the sources, or None for a single source.
         pixel_loss: Config of one of mmagic's pixel losses; it is given the mask as weight.
+        discriminator: Config of one of mmagic's, for images of all sources and the target
+            (its ``in_channels``), or None.
+        gan_loss: Config of mmagic's ``GANLoss``; its ``loss_weight`` is the generator's.
         shared: One encoder for all sources, which then must have equal channels.
         data_preprocessor: As in mmengine; None: ``TranslationDataPreprocessor``.
         init_cfg: As in mmengine.
 
     Raises:
-        ValueError: If several sources have no neck, or shared ones differ in channels.
+        ValueError: If several sources have no neck, or shared ones differ in channels, or
+            there is only one of discriminator and gan_loss.
     """
 
     def __init__(
@@ -48,6 +60,8 @@ class MultimodalTranslator(BaseEditModel):
         decoder: dict[str, Any],
         neck: dict[str, Any] | None = None,
         pixel_loss: dict[str, Any] | None = None,
+        discriminator: dict[str, Any] | None = None,
+        gan_loss: dict[str, Any] | None = None,
         shared: bool = False,  # noqa: FBT001, FBT002  # a config's keyword
         data_preprocessor: dict[str, Any] | None = None,
         init_cfg: dict[str, Any] | None = None,
@@ -55,21 +69,17 @@ class MultimodalTranslator(BaseEditModel):
         preprocessor = data_preprocessor or {'type': 'mango_mm.TranslationDataPreprocessor'}
         # Not BaseEditModel's constructor: it builds one generator out of one config.
         BaseModel.__init__(self, init_cfg=init_cfg, data_preprocessor=preprocessor)
+        if (discriminator is None) != (gan_loss is None):
+            raise ValueError('discriminator and gan_loss belong together; got one of them.')
         self.sources = dict(sources)
-        if not self.sources or (neck is None and len(self.sources) > 1):
-            raise ValueError(f'{list(self.sources)} need a neck that fuses them; got none.')
-        if shared and len(set(self.sources.values())) > 1:
-            raise ValueError(f'sources of different channels cannot share: {self.sources}.')
-        self.shared = shared
-        names = list(self.sources)[:1] if shared else list(self.sources)
-        self.encoders = ModuleDict(  # mmengine's: torch's would hide init_weights
-            {m: build_ours(MODELS, dict(encoder), in_channels=self.sources[m]) for m in names}
-        )
-        self.neck = build_ours(MODELS, dict(neck), modalities=list(sources)) if neck else None
-        if self.neck is not None and not isinstance(self.neck, FusionNeck):
-            raise TypeError(f'neck must be a FusionNeck; got {type(self.neck).__name__}.')
-        self.decoder = build_ours(MODELS, dict(decoder))
+        self.generator = TranslationGenerator(sources, encoder, decoder, neck, shared=shared)
         self.pixel_loss = MODELS.build(pixel_loss or {'type': 'mmagic.L1Loss', 'loss_weight': 1.0})
+        self.discriminator = MODELS.build(discriminator) if discriminator else None
+        self.gan_loss = MODELS.build(gan_loss) if gan_loss else None
+        if self.discriminator is not None:
+            # Now and not with the whole model: mmagic's own way of initialising them raises an
+            # UnboundLocalError inside that of a parent.
+            self.discriminator.init_weights()
 
     def forward(
         self,
@@ -79,39 +89,83 @@ class MultimodalTranslator(BaseEditModel):
         **_: Any,
     ) -> Any:
         """Images, losses or predictions, as mmengine's modes ask."""
-        prediction, losses, nll = self.translate(inputs)
+        prediction, losses, nll = self.generator(inputs)
         if mode == 'tensor':
             return prediction
         if mode == 'loss':
-            target = torch.stack([sample.gt_img for sample in data_samples or []])
-            mask = torch.stack([sample.gt_mask for sample in data_samples or []])
+            target, mask = _targets(data_samples)
             return {'loss_pixel': self.pixel_loss(prediction, target, weight=mask), **losses}
         if mode != 'predict':
             raise ValueError(f"mode must be 'tensor', 'loss' or 'predict'; got {mode!r}.")
         return self._to_samples(prediction, nll, inputs, data_samples)
 
-    def translate(
-        self, inputs: Mapping[str, Tensor]
-    ) -> tuple[Tensor, dict[str, Tensor], Tensor | None]:
-        """The target, the neck's losses, and its negative log-likelihood, (B,).
-
-        Args:
-            inputs: Every source, (B, C, H, W) in [-1, 1].
+    def train_step(
+        self, data: dict[str, Any], optim_wrapper: OptimWrapper | OptimWrapperDict
+    ) -> dict[str, Tensor]:
+        """One step; with a discriminator one of each, and their losses for the log.
 
         Raises:
-            KeyError: If a source is missing.
+            TypeError: If a discriminator has no optimiser of its own.
         """
-        missing = [m for m in self.sources if m not in inputs]
-        if missing:
-            raise KeyError(f'the model reads {list(self.sources)}; the input lacks {missing}.')
-        first = next(iter(self.encoders))
-        pyramids = {m: self.encoders[first if self.shared else m](inputs[m]) for m in self.sources}
-        maps, losses, nll = pyramids[next(iter(self.sources))], {}, None
-        if self.neck is not None:
-            result = self.neck.fuse(pyramids)
-            maps, losses, nll = result.maps, result.losses, result.nll_per_dim
-        size = next(iter(inputs.values())).shape[-2:]
-        return self.decoder(maps, size=tuple(size)), losses, nll
+        if self.discriminator is None:
+            log: dict[str, Tensor] = super().train_step(data, optim_wrapper)
+            return log
+        if not isinstance(optim_wrapper, OptimWrapperDict):
+            raise TypeError(
+                'a translator with a discriminator needs two optimisers: optim_wrapper=dict('
+                "constructor='MultiOptimWrapperConstructor', generator=..., discriminator=...); "
+                f'got {type(optim_wrapper).__name__}.'
+            )
+        data = self.data_preprocessor(data, True)
+        inputs = data['inputs']
+        target, mask = _targets(data['data_samples'])
+        generator, discriminator = optim_wrapper['generator'], optim_wrapper['discriminator']
+        with generator.optim_context(self.generator):
+            prediction, losses, _ = self.generator(inputs)
+        # What was not measured must not tell a real image from a made one.
+        real, fake = (torch.where(mask > 0, x, -1.0) for x in (target, prediction))
+
+        with discriminator.optim_context(self.discriminator):
+            disc_losses = self._discriminator_losses(inputs, real, fake.detach())
+            loss, log = self.parse_losses(disc_losses)
+        discriminator.update_params(loss)
+
+        with generator.optim_context(self.generator):
+            losses = {
+                'loss_pixel': self.pixel_loss(prediction, target, weight=mask),
+                'loss_gan': self._adversarial_loss(inputs, fake),
+                **losses,
+            }
+            loss, generator_log = self.parse_losses(losses)
+        generator.update_params(loss)
+        log = {f'disc_{k}' if k == 'loss' else k: v for k, v in log.items()}
+        return {**log, **generator_log}
+
+    def _discriminator_losses(
+        self, inputs: Mapping[str, Tensor], real: Tensor, fake: Tensor
+    ) -> dict[str, Tensor]:
+        images = {'real': real, 'fake': fake}
+        answers = {k: self.discriminator(self._pair(inputs, x)) for k, x in images.items()}
+        # Halved, so that it learns at the pace of the generator (pix2pix, Section 3.3).
+        return {
+            f'loss_disc_{k}': 0.5 * self.gan_loss(x, k == 'real', is_disc=True)
+            for k, x in answers.items()
+        }
+
+    def _adversarial_loss(self, inputs: Mapping[str, Tensor], fake: Tensor) -> Tensor:
+        """What the discriminator says to the generator, with nothing for itself to learn."""
+        # Without its DDP wrapper, which would wait for gradients that never come.
+        judge = getattr(self.discriminator, 'module', self.discriminator)
+        learning = [p for p in judge.parameters() if p.requires_grad]
+        for p in learning:
+            p.requires_grad_(False)
+        loss: Tensor = self.gan_loss(judge(self._pair(inputs, fake)), True, is_disc=False)  # noqa: FBT003  # mmagic's
+        for p in learning:
+            p.requires_grad_(True)
+        return loss
+
+    def _pair(self, inputs: Mapping[str, Tensor], image: Tensor) -> Tensor:
+        return torch.cat([*(inputs[m] for m in self.sources), image], dim=1)
 
     @staticmethod
     def _to_samples(
@@ -128,3 +182,10 @@ class MultimodalTranslator(BaseEditModel):
             for name, images in inputs.items():
                 sample.set_field(images[i], f'source_{name}', dtype=Tensor)
         return samples
+
+
+def _targets(data_samples: list[DataSample] | None) -> tuple[Tensor, Tensor]:
+    """Target images and masks of a batch, (B, C, H, W) and (B, 1, H, W)."""
+    samples = data_samples or []
+    target = torch.stack([sample.gt_img for sample in samples])
+    return target, torch.stack([sample.gt_mask for sample in samples])
