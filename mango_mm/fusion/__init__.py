@@ -1,19 +1,29 @@
 """Multimodal fusion in plain torch: {modality: tokens} in, one feature out."""
 
+from mango_mm.fusion.baselines.channel_exchange import ChannelExchangeFusion
 from mango_mm.fusion.baselines.concat import ConcatFusion
 from mango_mm.fusion.baselines.cross_attention import CrossAttentionFusion
+from mango_mm.fusion.baselines.deq import DEQFusion
+from mango_mm.fusion.baselines.gated import GatedFusion
+from mango_mm.fusion.baselines.pixelwise import GeminiFusion
 from mango_mm.fusion.baselines.summation import SumFusion
+from mango_mm.fusion.baselines.token_exchange import TokenFusion
 from mango_mm.fusion.fusion import Fusion, FusionOutput
 from mango_mm.fusion.mango import MangoFusion
 from mango_mm.fusion.mango_block import RECIPES, LayerOptions
 
 __all__ = [
     'RECIPES',
+    'ChannelExchangeFusion',
     'ConcatFusion',
     'CrossAttentionFusion',
+    'DEQFusion',
     'Fusion',
     'FusionOutput',
+    'GatedFusion',
+    'GeminiFusion',
     'LayerOptions',
     'MangoFusion',
     'SumFusion',
+    'TokenFusion',
 ]

@@ -1,8 +1,18 @@
 """Rivals against an independent computation of their defining equation."""
 
+import pytest
 import torch
 
-from mango_mm.fusion import ConcatFusion, CrossAttentionFusion, SumFusion
+from mango_mm import fusion
+from mango_mm.fusion import (
+    ChannelExchangeFusion,
+    ConcatFusion,
+    CrossAttentionFusion,
+    GatedFusion,
+    GeminiFusion,
+    SumFusion,
+    TokenFusion,
+)
 
 X = {'a': torch.randn(2, 5, 4), 'b': torch.randn(2, 5, 4)}
 
@@ -42,3 +52,127 @@ def test_sequences_of_different_lengths_keep_every_token():
         output = kind(('image', 'text'), 4, reduction='sequence')(features, masks={'text': mask})
         assert output.fused.shape == (2, 9, 4)
         assert output.mask.sum(1).tolist() == [8, 9]
+
+
+def test_gmu_is_its_formula_for_two_and_for_three():
+    model = GatedFusion(('a', 'b'), 4, 3)
+    h = [torch.tanh(X[m] @ layer.weight.T + layer.bias) for m, layer in zip('ab', model.hidden)]
+    z = 1 / (1 + torch.exp(-(torch.cat([X['a'], X['b']], -1) @ model.gate.weight.T)))
+    torch.testing.assert_close(model(X).fused, z * h[0] + (1 - z) * h[1])
+    three = GatedFusion(('a', 'b', 'c'), 4, 3)
+    x = {**X, 'c': torch.randn(2, 5, 4)}
+    joint = torch.cat(list(x.values()), -1)
+    parts = [
+        torch.sigmoid(joint @ three.gate.weight[3 * i : 3 * i + 3].T) * torch.tanh(layer(x[m]))
+        for i, (m, layer) in enumerate(zip('abc', three.hidden))
+    ]
+    torch.testing.assert_close(three(x).fused, parts[0] + parts[1] + parts[2])
+
+
+def test_tokenfusion_replaces_low_scores_by_the_other_modality():
+    model = TokenFusion(('a', 'b'), 4, threshold=0.5, sparsity_weight=0.1).double()
+    x = {m: torch.randn(2, 7, 4, dtype=torch.float64) for m in 'ab'}
+    output = model(x)
+    score = {m: s[..., 0] for m, s in output.extras['scores'].items()}
+    for m, layer in zip('ab', model.scores):
+        logits = layer(x[m])
+        torch.testing.assert_close(score[m], 1 / (1 + torch.exp(logits[..., 1] - logits[..., 0])))
+    swapped = 0
+    for m, k in ('ab', 'ba'):
+        for b in range(2):
+            for n in range(7):
+                low = score[m][b, n] < 0.5
+                source = k if low else m
+                swapped += int(low)
+                wanted = x[source][b, n] * score[source][b, n]
+                torch.testing.assert_close(output.latents[m][b, n], wanted)
+    assert 0 < swapped < 28
+    penalty = 0.1 * (score['a'].mean() + score['b'].mean())
+    torch.testing.assert_close(output.extras['losses']['token_scores'], penalty)
+
+
+def test_tokenfusion_deals_partners_in_turn_among_three():
+    model = TokenFusion(('a', 'b', 'c'), 4, threshold=2.0)  # every token is exchanged
+    x = {**X, 'c': torch.randn(2, 5, 4)}
+    output = model(x)
+    scored = {m: x[m] * output.extras['scores'][m] for m in 'abc'}
+    partners = {'a': 'bc', 'b': 'ac', 'c': 'ab'}
+    for m, (even, odd) in partners.items():
+        torch.testing.assert_close(output.latents[m][:, 0::2], scored[even][:, 0::2])
+        torch.testing.assert_close(output.latents[m][:, 1::2], scored[odd][:, 1::2])
+
+
+def test_gemini_is_torchs_attention_of_every_pixel_over_two_keys():
+    model = GeminiFusion(('a', 'b'), 4, num_heads=2)
+    layer = model.attentions[0]
+    mha = torch.nn.MultiheadAttention(4, 2, batch_first=True)
+    parts = [layer.query, layer.key, layer.value]
+    with torch.no_grad():
+        mha.in_proj_weight.copy_(torch.cat([p.weight for p in parts]))
+        mha.in_proj_bias.copy_(torch.cat([p.bias for p in parts]))
+        mha.out_proj.load_state_dict(layer.project.state_dict())
+    output = model(X).latents['a']
+    for b in range(2):
+        for n in range(5):
+            x, t = X['a'][b, n], X['b'][b, n]
+            alike = torch.softmax(layer.relation(torch.cat([x, t])), 0)
+            keys = torch.stack([x + layer.noise.weight[0], x * alike])
+            values = torch.stack([x + layer.noise.weight[1], t])
+            attended, _ = mha(x[None, None], keys[None], values[None])
+            torch.testing.assert_close(output[b, n], x + attended[0, 0])
+
+
+def test_cen_exchanges_the_small_scales_of_its_own_share_only():
+    model = ChannelExchangeFusion(('a', 'b'), 4, threshold=0.1, sparsity_weight=0.5)
+    with torch.no_grad():
+        model.norms[0].weight.copy_(torch.tensor([0.01, 1.0, 0.02, -1.0]))  # its share: 0, 1
+        model.norms[1].weight.copy_(torch.tensor([0.03, 1.0, -0.05, 2.0]))  # its share: 2, 3
+    output = model(X)
+    normal = {
+        m: torch.nn.functional.batch_norm(
+            X[m].reshape(10, 4), None, None, norm.weight, norm.bias, training=True
+        ).view(2, 5, 4)
+        for m, norm in zip('ab', model.norms)
+    }
+    taken = {'a': [0], 'b': [2]}
+    for m, k in ('ab', 'ba'):
+        wanted = normal[m].clone()
+        wanted[..., taken[m]] = normal[k][..., taken[m]]
+        torch.testing.assert_close(output.latents[m], wanted)
+    penalty = 0.5 * (0.01 + 1 + 0.05 + 2)
+    torch.testing.assert_close(output.extras['losses']['channel_scales'], torch.tensor(penalty))
+
+
+def test_cens_statistics_see_no_padding():
+    model = ChannelExchangeFusion(('a', 'b'), 4)
+    mask = torch.tensor([[True, True, True, False, False], [True] * 5])
+    padded = {m: x.masked_fill(~mask[..., None], 99.0) for m, x in X.items()}
+    model(padded, masks={'a': mask, 'b': mask})
+    for m, norm in zip('ab', model.norms):
+        torch.testing.assert_close(norm.running_mean, 0.1 * X[m][mask].mean(0))
+
+
+@pytest.mark.parametrize('name', ['TokenFusion', 'GeminiFusion', 'GatedFusion', 'DEQFusion'])
+def test_positions_must_match(name):
+    features = {'image': torch.randn(2, 6, 8), 'text': torch.randn(2, 3, 8)}
+    with pytest.raises(ValueError, match=rf'{name} joins tokens.*got \[6, 3\]'):
+        getattr(fusion, name)(('image', 'text'), 8)(features)
+
+
+def test_one_modality_is_nothing_to_fuse():
+    for kind in (TokenFusion, GeminiFusion, GatedFusion, fusion.DEQFusion, ChannelExchangeFusion):
+        with pytest.raises(ValueError, match='modalities'):
+            kind(('a',), 8)
+    with pytest.raises(ValueError, match='must divide dim'):
+        GeminiFusion(('a', 'b'), 4)
+
+
+def test_an_aligned_fusions_loss_ignores_padding():
+    model = TokenFusion(('a', 'b'), 4)
+    mask = torch.tensor([[True, True, True, False, False], [True] * 5])
+    a, b = (
+        model({m: x.masked_fill(~mask[..., None], v) for m, x in X.items()},
+              masks={'a': mask, 'b': mask})
+        for v in (0.0, 50.0)
+    )  # fmt: skip
+    torch.testing.assert_close(*(o.extras['losses']['token_scores'] for o in (a, b)))

@@ -15,6 +15,11 @@ ZOO = {
     'concat': lambda m: fusion.ConcatFusion(m, D, E),
     'sum': lambda m: fusion.SumFusion(m, D, E),
     'cross-attention': lambda m: fusion.CrossAttentionFusion(m, D, E, num_heads=2),
+    'CEN': lambda m: fusion.ChannelExchangeFusion(m, D, E),
+    'DEQ': lambda m: fusion.DEQFusion(m, D, E),
+    'Gemini': lambda m: fusion.GeminiFusion(m, D, E, num_heads=2),
+    'GMU': lambda m: fusion.GatedFusion(m, D, E),
+    'TokenFusion': lambda m: fusion.TokenFusion(m, D, E, threshold=0.5),
     'MANGO': lambda m: fusion.MangoFusion(m, D, 24, out_dim=E, depth=2),
     'MANGO, windows with padding': lambda m: fusion.MangoFusion(
         m, D, window=(3, 4), out_dim=E, depth=1, recipe='paper_cross_modal', with_cp=True

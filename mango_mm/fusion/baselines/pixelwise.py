@@ -1,0 +1,102 @@
+"""GeminiFusion at a neck: every token attends to itself, with noise, and to its twins.
+
+    q   = W_q x_m
+    k   = [W_k (x_m + noise_k), W_k (x_m * phi(x_m, x_j)) ...]      one twin per other modality j
+    v   = [W_v (x_m + noise_v), W_v x_j ...]
+    y_m = x_m + W_o softmax(q k' / sqrt(d)) v
+    phi = softmax(MLP([x_m; x_j]))                                   over channels: how alike
+
+The noise is learned, one vector for keys and one for values; without it a token's own key
+always wins. Cost is linear in the number of tokens.
+
+Source:
+    Jia et al., GeminiFusion, ICML 2024, https://arxiv.org/abs/2406.01210, Eq. 3-8.
+Differs from it:
+    it fuses inside every block of a backbone with weights shared by the modalities, this once,
+    between backbone and head; all positions of a batch go at once, where its code loops over
+    images; more than two modalities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from mango_mm.fusion.alignment import align
+from mango_mm.fusion.fusion import Fusion, FusionOutput
+from mango_mm.fusion.reduction import Reduction
+
+__all__ = ['GeminiFusion']
+
+
+class _PixelAttention(nn.Module):
+    """One modality's attention over its own token and its twins."""
+
+    def __init__(self, dim: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.query, self.key, self.value = (nn.Linear(dim, dim) for _ in range(3))
+        self.project = nn.Linear(dim, dim)
+        self.noise = nn.Embedding(2, dim)
+        self.relation = nn.Sequential(nn.Linear(2 * dim, dim), nn.GELU(), nn.Linear(dim, dim))
+
+    def forward(self, x: Tensor, others: Sequence[Tensor]) -> Tensor:
+        alike = [self.relation(torch.cat([x, t], dim=-1)).softmax(dim=-1) for t in others]
+        k = self.key(torch.stack([x + self.noise.weight[0], *(x * a for a in alike)]))
+        v = self.value(torch.stack([x + self.noise.weight[1], *others]))
+        q, k, v = (t.unflatten(-1, (self.num_heads, -1)) for t in (self.query(x), k, v))
+        # (keys, B, N, heads): the keys of a token are its own few, so no matrix product.
+        weights = ((q * k).sum(-1) / q.shape[-1] ** 0.5).softmax(dim=0)
+        attended = (weights[..., None] * v).sum(dim=0).flatten(-2)
+        updated: Tensor = x + self.project(attended)
+        return updated
+
+
+class GeminiFusion(Fusion):
+    """Attention of every token over itself and its twins in the other modalities.
+
+    Args:
+        modalities: Their names, at least two, with as many tokens each.
+        dim: Channels D of every modality's tokens.
+        out_dim: Channels E of the fused feature; None: D.
+        num_heads: Heads.
+        reduction: ``'concat'``, ``'sum'`` or ``'sequence'``.
+
+    Raises:
+        ValueError: If there is only one modality or the heads do not divide D.
+    """
+
+    def __init__(
+        self,
+        modalities: Sequence[str],
+        dim: int,
+        out_dim: int | None = None,
+        *,
+        num_heads: int = 8,
+        reduction: str = 'concat',
+    ) -> None:
+        super().__init__(modalities, dim, out_dim)
+        if len(self.modalities) < 2:
+            raise ValueError(f'GeminiFusion needs two modalities; got {self.modalities}.')
+        if dim % num_heads:
+            raise ValueError(f'num_heads must divide dim; got {num_heads} heads, {dim} channels.')
+        self.attentions = nn.ModuleList(_PixelAttention(dim, num_heads) for _ in modalities)
+        self.reduce = Reduction(len(self.modalities), dim, self.out_dim, reduction)
+
+    def forward(
+        self,
+        features: Mapping[str, Tensor],
+        *,
+        masks: Mapping[str, Tensor] | None = None,
+        grid: tuple[int, int] | None = None,
+    ) -> FusionOutput:
+        tokens = self.check(features, masks)
+        tokens, real = align('GeminiFusion', tokens, self.joint_mask(tokens, masks))
+        updated = [
+            attention(x, [t for k, t in enumerate(tokens) if k != m])
+            for m, (attention, x) in enumerate(zip(self.attentions, tokens))
+        ]
+        fused, mask = self.reduce(updated, real)
+        return FusionOutput(fused, mask, latents=dict(zip(self.modalities, updated)))

@@ -1,0 +1,101 @@
+"""TokenFusion at a neck: uninformative tokens are replaced by those of another modality.
+
+    s_m = softmax(MLP(LN(x_m)))_0                       score of each token, in (0, 1)
+    y_m = s_m x_m          where s_m >= theta
+        = s_k x_k          where s_m < theta            k another modality, same position
+    loss = lambda * sum_m mean |s_m|
+
+With more than two modalities every position of m has one fixed k, dealt in turn, where the
+paper draws it at random.
+
+Source:
+    Wang et al., TokenFusion, CVPR 2022, https://arxiv.org/abs/2204.08721, Eq. 4-7.
+Differs from it:
+    it exchanges inside every block of a backbone, this does once, between backbone and head;
+    the scores' loss is a mean over tokens, so that its weight does not depend on image size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from mango_mm.fusion.alignment import align
+from mango_mm.fusion.fusion import Fusion, FusionOutput
+from mango_mm.fusion.reduction import Reduction
+
+__all__ = ['TokenFusion']
+
+
+class TokenFusion(Fusion):
+    """Scores tokens and exchanges those below a threshold.
+
+    Args:
+        modalities: Their names, at least two, with as many tokens each.
+        dim: Channels D of every modality's tokens, at least 4.
+        out_dim: Channels E of the fused feature; None: D.
+        threshold: theta.
+        sparsity_weight: lambda.
+        reduction: ``'concat'``, ``'sum'`` or ``'sequence'``.
+    """
+
+    def __init__(
+        self,
+        modalities: Sequence[str],
+        dim: int,
+        out_dim: int | None = None,
+        *,
+        threshold: float = 0.02,
+        sparsity_weight: float = 1e-4,
+        reduction: str = 'concat',
+    ) -> None:
+        super().__init__(modalities, dim, out_dim)
+        if len(self.modalities) < 2:
+            raise ValueError(f'TokenFusion needs two modalities; got {self.modalities}.')
+        self.threshold, self.sparsity_weight = threshold, sparsity_weight
+        self.scores = nn.ModuleList(
+            nn.Sequential(
+                nn.LayerNorm(dim), nn.Linear(dim, dim // 2), nn.GELU(),
+                nn.Linear(dim // 2, dim // 4), nn.GELU(), nn.Linear(dim // 4, 2),
+            )
+            for _ in modalities
+        )  # fmt: skip
+        self.reduce = Reduction(len(self.modalities), dim, self.out_dim, reduction)
+
+    def forward(
+        self,
+        features: Mapping[str, Tensor],
+        *,
+        masks: Mapping[str, Tensor] | None = None,
+        grid: tuple[int, int] | None = None,
+    ) -> FusionOutput:
+        tokens = self.check(features, masks)
+        tokens, real = align('TokenFusion', tokens, self.joint_mask(tokens, masks))
+        scores = [score(x).softmax(dim=-1)[..., :1] for score, x in zip(self.scores, tokens)]
+        scored = [x * s for x, s in zip(tokens, scores)]
+        exchanged = [
+            torch.where(s < self.threshold, self._partner(scored, m), x)
+            for m, (s, x) in enumerate(zip(scores, scored))
+        ]
+        fused, mask = self.reduce(exchanged, real)
+        means = [_mean(s[..., 0], None if real is None else real[m]) for m, s in enumerate(scores)]
+        return FusionOutput(
+            fused, mask, latents=dict(zip(self.modalities, exchanged)),
+            extras={
+                'scores': dict(zip(self.modalities, scores)),
+                'losses': {'token_scores': self.sparsity_weight * torch.stack(means).sum()},
+            },
+        )  # fmt: skip
+
+    def _partner(self, tokens: list[Tensor], m: int) -> Tensor:
+        """At every position the token of the modality that m exchanges with there."""
+        others = torch.stack([x for k, x in enumerate(tokens) if k != m])
+        positions = torch.arange(others.shape[2], device=others.device)
+        # (M-1, B, N, D) indexed at (n mod (M-1), :, n): positions come first.
+        return others[positions % others.shape[0], :, positions].transpose(0, 1)
+
+
+def _mean(x: Tensor, mask: Tensor | None) -> Tensor:
+    return x.mean() if mask is None else (x * mask).sum() / mask.sum().clamp(min=1)
