@@ -120,10 +120,7 @@ def test(
     read.load_from = find_checkpoint(checkpoint)
     read.resume = False
     if show_dir is not None:
-        hooks = [h for h in read.get('custom_hooks', ()) if h['type'].endswith('PanelHook')]
-        if not hooks:
-            raise ValueError('--show-dir needs a mango_mm.PanelHook in custom_hooks of the config.')
-        hooks[0].test_dir = str(show_dir)
+        _show_in(read, Path(show_dir))
     if tta:
         if 'tta_model' not in read or 'tta_pipeline' not in read:
             raise ValueError('--tta needs tta_model and tta_pipeline in the config.')
@@ -136,6 +133,20 @@ def test(
     return metrics
 
 
+def _show_in(config: Config, folder: Path) -> None:
+    """Send the pictures of a test to a folder."""
+    hooks = {h['type'].rsplit('.', maxsplit=1)[-1]: h for h in config.get('custom_hooks', ())}
+    if 'PanelHook' in hooks:
+        hooks['PanelHook'].test_dir = str(folder)
+    elif 'BasicVisualizationHook' in hooks:  # mmagic's, which draws by the visualizer
+        config.visualizer.save_dir = str(folder)
+    else:
+        raise ValueError(
+            '--show-dir needs a mango_mm.PanelHook or a BasicVisualizationHook in custom_hooks '
+            'of the config.'
+        )
+
+
 def _prepare_cpu_processes(config: Config) -> None:
     """Let several processes train without a GPU: mmengine assumes one per process.
 
@@ -146,7 +157,7 @@ def _prepare_cpu_processes(config: Config) -> None:
         return
     torch.distributed.init_process_group('gloo')
     wrapper = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)
-    config.setdefault('model_wrapper_cfg', wrapper)
+    config.setdefault('model_wrapper_cfg', wrapper).setdefault('device_ids', None)
     _replace_sync_batch_norm(config.model)
 
 

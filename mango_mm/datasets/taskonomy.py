@@ -44,7 +44,7 @@ class TaskonomyDataset(BaseDataset):
 
     Args:
         sources: Domains that a model sees, in this order.
-        target: The domain that it should produce.
+        target: The domain that it should produce; None: none, for autoencoders.
         ann_file: The list, relative to ``data_root``.
         layout: ``'lists'`` or ``'buildings'``.
         check_files: Look for every file when the dataset is built, so that a missing
@@ -62,7 +62,7 @@ class TaskonomyDataset(BaseDataset):
     def __init__(
         self,
         sources: Sequence[str],
-        target: str,
+        target: str | None,
         ann_file: str = 'train_domain.txt',
         *,
         layout: str = 'lists',
@@ -72,7 +72,8 @@ class TaskonomyDataset(BaseDataset):
         if layout not in LAYOUTS:
             raise ValueError(f'layout must be one of {LAYOUTS}; got {layout!r}.')
         self.sources, self.target = tuple(sources), target
-        for name in (*self.sources, target):
+        self.domains = (*self.sources, *([] if target is None else [target]))
+        for name in self.domains:
             get_domain(name)
         if not self.sources or len(set(self.sources)) != len(self.sources):
             raise ValueError(f'sources must be distinct domains, at least one; got {sources}.')
@@ -101,7 +102,7 @@ class TaskonomyDataset(BaseDataset):
             raise ValueError(f'the list {path} is empty.')
         if self.check_files:
             for sample in samples:
-                for domain in (*self.sources, self.target):
+                for domain in self.domains:
                     if not Path(sample[f'{domain}_path']).is_file():
                         raise FileNotFoundError(
                             f'{sample["listed"]} needs {domain} in {sample[f"{domain}_path"]}, '
@@ -114,7 +115,7 @@ class TaskonomyDataset(BaseDataset):
             raise ValueError(
                 f'{where} must be a path with {{domain}} in it, inside the data root; got {line!r}.'
             )
-        paths = {d: root / line.replace('{domain}', d) for d in (*self.sources, self.target)}
+        paths = {d: root / line.replace('{domain}', d) for d in self.domains}
         return [self._sample(paths, where)]
 
     def _read_building(self, line: str, root: Path, where: str) -> list[dict[str, Any]]:
@@ -128,25 +129,27 @@ class TaskonomyDataset(BaseDataset):
         for p, v in views:
             paths = {
                 d: root / building / get_domain(d).folder / f'point_{p}_view_{v}_domain_{d}.png'
-                for d in (*self.sources, self.target)
+                for d in self.domains
             }
             samples.append(self._sample(paths, where))
         return samples
 
     def _views(self, building: Path, where: str) -> list[tuple[int, int]]:
-        """All views of a building that the target has."""
-        folder = building / get_domain(self.target).folder
+        """All views of a building that its last domain has."""
+        folder = building / get_domain(self.domains[-1]).folder
         if not folder.is_dir():
             raise FileNotFoundError(f'{where} needs the folder {folder}, which does not exist.')
-        found = [NAME.match(path.name) for path in folder.glob(f'*_domain_{self.target}.png')]
+        found = [NAME.match(path.name) for path in folder.glob(f'*_domain_{self.domains[-1]}.png')]
         views = sorted((int(m[1]), int(m[2])) for m in found if m)
         if not views:
-            raise FileNotFoundError(f'{folder} holds no point_P_view_V_domain_{self.target}.png.')
+            raise FileNotFoundError(
+                f'{folder} holds no point_P_view_V_domain_{self.domains[-1]}.png.'
+            )
         return views
 
     def _sample(self, paths: dict[str, Path], where: str) -> dict[str, Any]:
         sample: dict[str, Any] = {f'{domain}_path': str(path) for domain, path in paths.items()}
-        stem = paths[self.target].name.split('_domain_')[0]
+        stem = paths[self.domains[-1]].name.split('_domain_')[0]
         return {
             **sample, 'sources': self.sources, 'target': self.target, 'view': stem,
             'listed': where,

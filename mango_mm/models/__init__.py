@@ -5,15 +5,19 @@ What needs mmagic is imported when it is built; what needs a missing host says s
 
 from mango_mm.hosts import has_host
 from mango_mm.models import fusions
+from mango_mm.models.autoencoders import LatentFlow, MaskedAutoencoder
 from mango_mm.models.backbones import ConvPyramid, MultiStreamBackbone
 from mango_mm.models.extractors import RandomFeatures
-from mango_mm.models.heads import PixelShuffleDecoder, UNetDecoder
+from mango_mm.models.heads import LatentDecoder, PixelShuffleDecoder, UNetDecoder
 from mango_mm.models.lazy import register_lazily
 from mango_mm.models.necks import FusionNeck
 
 __all__ = [
     'ConvPyramid',
     'FusionNeck',
+    'LatentDecoder',
+    'LatentFlow',
+    'MaskedAutoencoder',
     'MultiStreamBackbone',
     'PixelShuffleDecoder',
     'RandomFeatures',

@@ -1,6 +1,7 @@
 """The preparation tools, on small files in the official formats."""
 
 import importlib.util
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mango_mm.datasets import NYUDepthV2Dataset, SUNRGBDDataset
+from mango_mm.datasets import NYUDepthV2Dataset, SUNRGBDDataset, TaskonomyDataset
+from mango_mm.datasets.mini.write_rooms import write_rooms
 from mango_mm.datasets.transforms import LoadDepth, LoadImage, LoadSegmentation
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -109,3 +111,58 @@ def test_shrink_keeps_values_and_sizes(tmp_path):
     depth = read(tmp_path / 'small/depth/000001.png')
     assert (depth.shape, depth.dtype) == ((24, 32), np.uint16)
     assert set(np.unique(depth)) <= set(np.unique(read(source / 'depth/000001.png')))
+
+
+# ---- Taskonomy ----
+
+
+@pytest.fixture(scope='module')
+def building(tmp_path_factory):
+    """Five views of three camera points, as a building unpacks."""
+    root = tmp_path_factory.mktemp('taskonomy')
+    rooms = write_rooms(root / 'rooms', train=5, val=1, size=(24, 32), taskonomy=True)
+    views = [(3, 0), (3, 1), (8, 0), (8, 4), (9, 0)]
+    for domain in ('rgb', 'normal', 'depth_euclidean'):
+        (root / domain).mkdir()
+        for number, (point, view) in enumerate(views, 1):
+            source = rooms / domain / f'point_{number}_view_0_domain_{domain}.png'
+            shutil.copy(source, root / domain / f'point_{point}_view_{view}_domain_{domain}.png')
+    return root
+
+
+DOMAINS = ('--domains', 'rgb', 'normal', 'depth_euclidean')
+
+
+def test_taskonomy_is_checked_and_split_by_camera_point(building):
+    done = tool('taskonomy.py', building, *DOMAINS, '--train', 2, '--val', 2)
+    assert done.returncode == 0, done.stderr
+    assert '5 views x 3 domains: all there' in done.stdout
+    lists = [(building / f'{x}_domain.txt').read_text().split() for x in ('train', 'val')]
+    points = [{line.split('_')[1] for line in lines} for lines in lists]
+    assert [len(x) for x in lists] == [2, 2]
+    assert not points[0] & points[1]
+    data = TaskonomyDataset(['normal'], 'rgb', data_root=str(building), ann_file='val_domain.txt')
+    assert len(data) == 2
+
+
+def test_a_broken_taskonomy_is_listed_file_by_file_and_nothing_written(building, tmp_path):
+    root = shutil.copytree(building, tmp_path / 'copy')
+    for name in ('train_domain.txt', 'val_domain.txt'):
+        (root / name).unlink(missing_ok=True)
+    (root / 'normal/point_3_view_1_domain_normal.png').unlink()
+    depth = root / 'depth_euclidean/point_9_view_0_domain_depth_euclidean.png'
+    Image.fromarray(np.full((24, 32), 65535, np.uint16)).save(depth)
+    other = root / 'depth_euclidean/point_8_view_0_domain_depth_euclidean.png'
+    Image.fromarray(np.zeros((24, 32), np.uint8)).save(other)
+    (root / 'rgb/point_8_view_4_domain_rgb.png').write_bytes(b'no image')
+    done = tool('taskonomy.py', root, *DOMAINS, '--train', 2, '--val', 2)
+    assert done.returncode != 0
+    for words in ('point_3_view_1_domain_normal.png is missing', 'has no measured pixel',
+                  'must be stored with 16 bits', 'point_8_view_4_domain_rgb.png'):  # fmt: skip
+        assert words in done.stdout, words
+    assert '4 problems; nothing was written' in done.stderr
+    assert not (root / 'train_domain.txt').exists()
+    done = tool('taskonomy.py', building, '--domains', 'reshading')
+    assert 'unpack the domain reshading there' in done.stderr
+    done = tool('taskonomy.py', building, *DOMAINS, '--train', 4, '--val', 2)
+    assert '4 + 2 views of disjoint points were asked for' in done.stderr

@@ -6,6 +6,7 @@ from pathlib import Path
 import mmagic
 import pytest
 import torch
+from PIL import Image
 from rooms import ROOT, SHORT, iterations
 from rooms import run as run_on
 
@@ -49,6 +50,16 @@ def test_our_tools_train_and_test(rooms, trained):
     assert f'MAE={errors_of(trained)[-1]["MAE"]:.4g}' in printed
 
 
+def test_show_dir_gets_a_picture_of_every_sample(rooms, trained, tmp_path):
+    printed = run(rooms, ROOT / 'tools/test.py', CONFIG, trained / 'latest', '--show-dir',
+                  tmp_path / 'shown', '--cfg-options', *OPTIONS)  # fmt: skip
+    assert 'panels in' in printed
+    pictures = sorted((tmp_path / 'shown').rglob('*.png'))
+    assert len(pictures) == 3
+    with Image.open(pictures[0]) as picture:
+        assert picture.size == (4 * 128, 96)  # two sources, target, output
+
+
 def test_mmagics_packaged_tools_run_the_same_config_to_the_same_numbers(rooms, trained, tmp_path):
     run(rooms, MMAGIC_TOOLS / 'train.py', CONFIG, '--work-dir', tmp_path,
         '--cfg-options', *OPTIONS, *iterations(4, 2))  # fmt: skip
@@ -80,3 +91,30 @@ def test_two_gloo_processes_train(rooms, tmp_path):
     (errors,) = errors_of(tmp_path)
     assert 0 < errors['MAE'] < 2
     assert (tmp_path / 'iter_2.pth').is_file()
+
+
+@pytest.mark.slow
+def test_two_gloo_processes_train_with_a_discriminator(rooms, tmp_path):
+    config = tmp_path / 'gan.py'
+    config.write_text(f"""
+_base_ = '{CONFIG}'
+model = dict(
+    discriminator=dict(
+        type='mmagic.PatchDiscriminator', in_channels=5, base_channels=8, num_conv=2,
+        norm_cfg=dict(type='IN'),
+    ),
+    gan_loss=dict(type='mmagic.GANLoss', gan_type='vanilla', loss_weight=0.01),
+)
+adam = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=2e-4))
+optim_wrapper = dict(
+    _delete_=True, constructor='MultiOptimWrapperConstructor', generator=adam, discriminator=adam
+)
+model_wrapper_cfg = dict(type='MMSeparateDistributedDataParallel')
+""")
+    run(rooms, '-m', 'torch.distributed.run', '--nproc_per_node=2', '--standalone',
+        ROOT / 'tools/train.py', config, '--work-dir', tmp_path / 'work', '--launcher', 'pytorch',
+        '--cfg-options', *OPTIONS, *iterations(3, 3))  # fmt: skip
+    lines = (tmp_path / 'work').glob('*/vis_data/scalars.json')
+    scalars = [json.loads(line) for file in lines for line in file.read_text().splitlines()]
+    assert all(key in scalars[0] for key in ('loss_disc_fake', 'disc_loss', 'loss_gan'))
+    assert (tmp_path / 'work/iter_3.pth').is_file()

@@ -4,6 +4,7 @@ sources = ['depth_euclidean', 'normal']
 target = 'rgb'
 source_channels = dict(depth_euclidean=1, normal=3)
 target_channels = 3
+pair_channels = 7  # of all sources and the target
 crop_size = (256, 256)
 train_pipeline = [
     dict(type='mango_mm.LoadDomains'),

@@ -4,6 +4,7 @@ sources = ['rgb', 'edge_occlusion']
 target = 'depth_euclidean'
 source_channels = dict(rgb=3, edge_occlusion=1)
 target_channels = 1
+pair_channels = 5  # of all sources and the target
 crop_size = (256, 256)
 train_pipeline = [
     dict(type='mango_mm.LoadDomains'),

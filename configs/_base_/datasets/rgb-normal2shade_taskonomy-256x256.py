@@ -4,6 +4,7 @@ sources = ['rgb', 'normal']
 target = 'reshading'
 source_channels = dict(rgb=3, normal=3)
 target_channels = 1
+pair_channels = 7  # of all sources and the target
 crop_size = (256, 256)
 train_pipeline = [
     dict(type='mango_mm.LoadDomains'),

@@ -4,6 +4,7 @@ sources = ['rgb', 'reshading']
 target = 'normal'
 source_channels = dict(rgb=3, reshading=1)
 target_channels = 3
+pair_channels = 7  # of all sources and the target
 crop_size = (256, 256)
 train_pipeline = [
     dict(type='mango_mm.LoadDomains'),

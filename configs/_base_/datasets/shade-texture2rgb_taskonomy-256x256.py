@@ -4,6 +4,7 @@ sources = ['reshading', 'edge_texture']
 target = 'rgb'
 source_channels = dict(reshading=1, edge_texture=1)
 target_channels = 3
+pair_channels = 5  # of all sources and the target
 crop_size = (256, 256)
 train_pipeline = [
     dict(type='mango_mm.LoadDomains'),

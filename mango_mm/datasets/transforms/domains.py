@@ -35,7 +35,8 @@ class LoadDomains(BaseTransform):
     """
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        results['domains'] = (*results['sources'], results['target'])
+        target = results['target']
+        results['domains'] = (*results['sources'], *([] if target is None else [target]))
         results['masks'] = {}
         for name in results['domains']:
             path = results[f'{name}_path']

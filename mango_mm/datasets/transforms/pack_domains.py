@@ -21,7 +21,8 @@ META = ('view', 'sources', 'target', 'ori_shape', 'img_shape', 'flip')
 class PackDomains(BaseTransform):
     """``inputs``: every source; ``data_samples``: mmagic's DataSample with the target.
 
-    ``gt_img`` is (C, H, W) in [-1, 1], ``gt_mask`` (1, H, W), 1.0 where it was measured.
+    ``gt_img`` is (C, H, W) in [-1, 1], ``gt_mask`` (1, H, W), 1.0 where it was measured. Without
+    a target there is such a mask for every source instead, ``mask_{domain}``.
     """
 
     def __init__(self) -> None:
@@ -32,11 +33,17 @@ class PackDomains(BaseTransform):
 
         target = results['target']
         sample = DataSample(metainfo={key: results[key] for key in META if key in results})
-        sample.set_metainfo({'gt_path': results.get(f'{target}_path')})
-        mask = results['masks'][target].astype(np.float32)
-        sample.set_tensor_data(
-            {'gt_img': _to_tensor(results[target]), 'gt_mask': torch.from_numpy(mask)[None]}
-        )
+        masks = {
+            name: torch.from_numpy(mask.astype(np.float32))[None]
+            for name, mask in results['masks'].items()
+        }
+        if target is None:
+            sample.set_tensor_data({f'mask_{name}': mask for name, mask in masks.items()})
+        else:
+            sample.set_metainfo({'gt_path': results.get(f'{target}_path')})
+            sample.set_tensor_data(
+                {'gt_img': _to_tensor(results[target]), 'gt_mask': masks[target]}
+            )
         inputs = {name: _to_tensor(results[name]) for name in results['sources']}
         return {'inputs': inputs, 'data_samples': sample}
 

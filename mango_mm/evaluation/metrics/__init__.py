@@ -2,6 +2,7 @@
 
 from mango_mm.evaluation.metrics.feature_distances import FeatureDistances
 from mango_mm.evaluation.metrics.flow_likelihood import FlowLikelihood
+from mango_mm.evaluation.metrics.reconstruction_errors import ReconstructionErrors
 from mango_mm.evaluation.metrics.translation_errors import TranslationErrors
 
-__all__ = ['FeatureDistances', 'FlowLikelihood', 'TranslationErrors']
+__all__ = ['FeatureDistances', 'FlowLikelihood', 'ReconstructionErrors', 'TranslationErrors']
