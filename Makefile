@@ -8,13 +8,16 @@ VENV ?= .venv
 RUN = $(VENV)/bin/python
 SEEDS ?= 0
 
-.PHONY: setup demo test check lint clean
+.PHONY: setup demo demo-translation test check lint clean
 
 setup:
 	@$(PYTHON) tools/setup_env.py --venv $(VENV)
 
 demo: setup
 	$(RUN) -W ignore tools/demo.py --seeds $(SEEDS)
+
+demo-translation: setup
+	$(RUN) -W ignore tools/demo_translation.py --seeds $(SEEDS)
 
 lint: setup
 	$(RUN) -m ruff format --check .
@@ -28,4 +31,4 @@ test: lint
 check: test
 
 clean:
-	rm -rf $(VENV) work_dirs/demo data/mini_rooms build dist *.egg-info
+	rm -rf $(VENV) work_dirs/demo* data/mini_* build dist *.egg-info

@@ -12,19 +12,17 @@ import numpy as np
 import torch
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, load_checkpoint
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
+from mango_mm.apis.domain_pictures import show_domain
 from mango_mm.apis.run import find_checkpoint, load_config
-from mango_mm.datasets.domains import DOMAINS, get_domain
 from mango_mm.registry import MODELS
-from mango_mm.visualization.panels import colour_depth, draw_panel
+from mango_mm.visualization.panels import draw_panel
 
 __all__ = ['generate']
 
-Picture = NDArray[np.uint8]
 STEPS = 7  # of an interpolation
 
 
@@ -132,16 +130,7 @@ def _save(path: Path, rows: Mapping[str, Mapping[str, Tensor]]) -> None:
     strips = []
     for title, images in rows.items():
         for m, batch in images.items():
-            shown = {f'{title}: {m}' if i == 0 else ' ' * i: picture(x, m) for i, x in
+            shown = {f'{title}: {m}' if i == 0 else ' ' * i: show_domain(x, m) for i, x in
                      enumerate(batch)}  # fmt: skip
             strips.append(draw_panel(shown))
     Image.fromarray(np.concatenate(strips)).save(path)
-
-
-def picture(image: Tensor, domain: str) -> Picture:
-    """An image (C, H, W) in [-1, 1] as (H, W, 3); a depth in colours by its metres."""
-    values = image.detach().cpu().numpy().transpose(1, 2, 0)
-    if domain in DOMAINS and get_domain(domain).logarithmic:
-        return colour_depth(get_domain(domain).to_metres(values)[..., 0])
-    levels = np.round((np.clip(values, -1, 1) + 1) * 127.5).astype(np.uint8)
-    return np.repeat(levels, 3, axis=2) if levels.shape[2] == 1 else levels

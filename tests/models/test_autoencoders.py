@@ -14,7 +14,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from PIL import Image
 
-from mango_mm.apis.generation import picture
+from mango_mm.apis.domain_pictures import show_domain
 from mango_mm.datasets import TaskonomyDataset
 from mango_mm.datasets.mini.write_rooms import write_rooms
 from mango_mm.models.autoencoders.masked_autoencoder import measured
@@ -161,9 +161,9 @@ def test_wrong_use_is_named(make, error, message):
 
 
 def test_a_depth_is_shown_in_colours_and_rgb_as_it_is():
-    white = picture(torch.ones(3, 2, 2), 'rgb')
+    white = show_domain(torch.ones(3, 2, 2), 'rgb')
     assert (white == 255).all()
-    depth = picture(torch.linspace(0, 0.5, 12).view(1, 3, 4), 'depth_euclidean')
+    depth = show_domain(torch.linspace(0, 0.5, 12).view(1, 3, 4), 'depth_euclidean')
     assert depth.shape == (3, 4, 3)
     assert len(np.unique(depth.reshape(-1, 3), axis=0)) > 6
 

@@ -118,3 +118,17 @@ model_wrapper_cfg = dict(type='MMSeparateDistributedDataParallel')
     scalars = [json.loads(line) for file in lines for line in file.read_text().splitlines()]
     assert all(key in scalars[0] for key in ('loss_disc_fake', 'disc_loss', 'loss_gan'))
     assert (tmp_path / 'work/iter_3.pth').is_file()
+
+
+@pytest.mark.slow
+def test_the_demo_trains_prints_a_table_and_draws(tmp_path):
+    write_rooms(tmp_path / 'data', train=240, val=60, size=(16, 24), taskonomy=True)
+    recipe = tmp_path / 'data/complete.txt'  # small images under the name of the demo's
+    recipe.write_text(recipe.read_text().replace('(16, 24)', '(96, 128)'))
+    printed = run(tmp_path, ROOT / 'tools/demo_translation.py', '--iters', '2', '--data',
+                  tmp_path / 'data', '--out', tmp_path / 'out')  # fmt: skip
+    header = '| fusion | seeds | MAE | MSE | RMSE | NLL / dim (nats) | s per run |'
+    assert header in printed
+    assert all(f'| {name} | 1 | 0.' in printed for name in ('RGB only', 'concat', 'MANGO'))
+    with Image.open(tmp_path / 'out/translations.png') as picture:
+        assert picture.size[0] > 6 * 120  # two sources, truth, three models

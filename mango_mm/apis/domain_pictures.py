@@ -1,0 +1,83 @@
+"""Image domains as pictures: what a person looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner, load_checkpoint
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from mango_mm.apis.run import find_checkpoint, load_config
+from mango_mm.datasets.domains import DOMAINS, get_domain
+from mango_mm.registry import MODELS
+from mango_mm.visualization.panels import colour_depth, draw_panel
+
+__all__ = ['draw_translations', 'show_domain']
+
+Picture = NDArray[np.uint8]
+
+
+def show_domain(image: Tensor, domain: str) -> Picture:
+    """An image (C, H, W) in [-1, 1] as (H, W, 3); a depth in colours by its metres."""
+    values = image.detach().cpu().numpy().transpose(1, 2, 0)
+    if domain in DOMAINS and get_domain(domain).logarithmic:
+        return colour_depth(get_domain(domain).to_metres(values)[..., 0])
+    levels = np.round((np.clip(values, -1, 1) + 1) * 127.5).astype(np.uint8)
+    return np.repeat(levels, 3, axis=2) if levels.shape[2] == 1 else levels
+
+
+def draw_translations(
+    models: Mapping[str, tuple[str | Path, str | Path]],
+    path: str | Path,
+    *,
+    count: int = 4,
+    options: Mapping[str, Any] | None = None,
+) -> Path:
+    """One row per validation view: sources, target, and what each translator makes of them.
+
+    Args:
+        models: Config and checkpoint (file or work dir) by name, all of one task.
+        path: Picture to write.
+        count: Views, evenly spaced over the validation set.
+        options: Values of the configs to override.
+
+    Returns:
+        ``path``.
+
+    Raises:
+        ValueError: If there is no model, or they translate to different domains.
+    """
+    rows: list[dict[str, Picture]] = []
+    target = None
+    for name, (config, checkpoint) in models.items():
+        read = load_config(config, options=options)
+        init_default_scope(read.default_scope)
+        model = MODELS.build(read.model)
+        load_checkpoint(model, find_checkpoint(checkpoint), map_location='cpu')
+        model.eval()
+        data = Runner.build_dataloader(read.val_dataloader).dataset
+        if target not in (None, data.target):
+            raise ValueError(f'{name} makes {data.target}, the models before it {target}.')
+        target = data.target
+        for row, index in enumerate(np.linspace(0, len(data) - 1, count).round().astype(int)):
+            item = data[int(index)]
+            if row == len(rows):
+                shown = {m: show_domain(x, m) for m, x in item['inputs'].items()}
+                shown[f'{target} (truth)'] = show_domain(item['data_samples'].gt_img, target)
+                rows.append(shown)
+            inputs = {m: x[None] for m, x in item['inputs'].items()}
+            with torch.no_grad():
+                rows[row][name] = show_domain(model(inputs)[0], target)
+    if not rows:
+        raise ValueError('no model was given.')
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.concatenate([draw_panel(row) for row in rows])).save(path)
+    return path
