@@ -19,6 +19,7 @@ HOSTS = {
     'mmagic': 'pip install "mango_mm[edit]"',
     'transformers': 'pip install "mango_mm[imdb]"',
     'h5py': 'pip install h5py',
+    'sklearn': 'pip install "mango_mm[imdb]"',
     'scipy': 'pip install scipy',
     'matplotlib': 'pip install matplotlib',
 }

@@ -27,13 +27,21 @@ TASK_METRICS = {
     'MAE': ('MAE', 4),
     'MSE': ('MSE', 4),
     'RMSE': ('RMSE', 4),
+    'micro_f1': ('micro F1', 2),
+    'macro_f1': ('macro F1', 2),
+    'weighted_f1': ('weighted F1', 2),
+    'samples_f1': ('samples F1', 2),
+    'micro_f1_tuned': ('micro F1, tuned', 2),
+    'macro_f1_tuned': ('macro F1, tuned', 2),
+    'mAP': ('mAP', 2),
     'FID': ('FID', 2),
     'KID': ('KID', 4),
     'frechet_random_features': ('Frechet, random features', 3),
     'kernel_random_features': ('kernel, random features', 3),
 }
 METRICS = {**TASK_METRICS, 'nll_per_dim': ('NLL / dim (nats)', 2)}
-HEADLINES = ('mIoU', 'MAE')  # one of them stands for a run while it goes on
+HEADLINES = ('mIoU', 'MAE', 'macro_f1')  # one of them stands for a run while it goes on
+TESTED = 'tested.json'
 TRAIN = 'import sys; from mango_mm.apis.compare import _train; _train(sys.argv[1:])'
 
 
@@ -54,6 +62,7 @@ def compare(
     jobs: int = 1,
     threads: int = 1,
     options: Sequence[str] = (),
+    test_best: bool = False,
 ) -> list[dict[str, Any]]:
     """Train every run with every seed, each in a process of its own.
 
@@ -66,9 +75,11 @@ def compare(
         jobs: Processes at a time.
         threads: Threads of each.
         options: Overrides for all runs.
+        test_best: Report, instead of the last validation, a test of the checkpoint that
+            validation found best; the config must save it (``save_best``).
 
     Returns:
-        One dict per run and seed: its last validation, and its duration in seconds.
+        One dict per run and seed: its metrics, and its duration in seconds.
 
     Raises:
         RuntimeError: If a training fails; names its log.
@@ -82,7 +93,7 @@ def compare(
     lock = threading.Lock()
 
     def work(run: Run, seed: int) -> None:
-        line = _run(run, seed, out, threads, options)
+        line = _run(run, seed, out, threads, options, test_best=test_best)
         with lock:
             lines.append(line)
             with open(results, 'a') as file:
@@ -100,14 +111,18 @@ def compare(
     return lines
 
 
-def _run(run: Run, seed: int, out: Path, threads: int, options: Sequence[str]) -> dict[str, Any]:
+def _run(
+    run: Run, seed: int, out: Path, threads: int, options: Sequence[str], *, test_best: bool
+) -> dict[str, Any]:
     work_dir = out / run.name / f'seed{seed}'
     work_dir.mkdir(parents=True, exist_ok=True)
     overrides = [f'randomness.seed={seed}', *options, *run.options]
     start = time.monotonic()
+    how = 'test-best' if test_best else 'validate'
+    command = [sys.executable, '-W', 'ignore', '-c', TRAIN, run.config, str(work_dir), how]
     with open(work_dir / 'stdout.txt', 'a') as log:
         process = subprocess.run(
-            [sys.executable, '-W', 'ignore', '-c', TRAIN, run.config, str(work_dir), *overrides],
+            [*command, *overrides],
             stdout=log,
             stderr=subprocess.STDOUT,
             env={**os.environ, 'OMP_NUM_THREADS': str(threads)},
@@ -119,7 +134,7 @@ def _run(run: Run, seed: int, out: Path, threads: int, options: Sequence[str]) -
     ]
     if not validations:
         raise RuntimeError(f'{run.name}, seed {seed}: {work_dir} holds no validation.')
-    last = validations[-1]
+    last = json.loads((work_dir / TESTED).read_text()) if test_best else validations[-1]
     return {
         'name': run.name,
         'config': str(run.config),
@@ -131,18 +146,24 @@ def _run(run: Run, seed: int, out: Path, threads: int, options: Sequence[str]) -
 
 
 def _train(arguments: list[str]) -> None:
-    """The child process: config, work dir, overrides."""
+    """The child process: config, work dir, what to report, overrides."""
     from mmengine.config import DictAction
 
-    from mango_mm.apis.run import train
+    from mango_mm.apis.run import test, train
 
-    config, work_dir, *overrides = arguments
+    config, work_dir, how, *overrides = arguments
     options = {}
     for override in overrides:
         key, _, value = override.partition('=')
         options[key] = DictAction._parse_iterable(value)
     resume = (Path(work_dir) / 'last_checkpoint').exists()
     train(config, work_dir=work_dir, options=options, resume=resume)
+    if how == 'test-best':
+        best = sorted(Path(work_dir).glob('best_*.pth'))
+        if len(best) != 1:
+            raise FileNotFoundError(f'{work_dir} holds {len(best)} best_*.pth; set save_best.')
+        metrics = test(config, best[0], work_dir=Path(work_dir) / 'test', options=options)
+        (Path(work_dir) / TESTED).write_text(json.dumps(metrics))
 
 
 def render_table(lines: Sequence[dict[str, Any]], names: Iterable[str]) -> str:

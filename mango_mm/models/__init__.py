@@ -7,21 +7,35 @@ from mango_mm.hosts import has_host
 from mango_mm.models import fusions
 from mango_mm.models.autoencoders import LatentFlow, MaskedAutoencoder
 from mango_mm.models.backbones import ConvPyramid, MultiStreamBackbone
+from mango_mm.models.classifiers import MultimodalClassifier
 from mango_mm.models.extractors import RandomFeatures
-from mango_mm.models.heads import LatentDecoder, PixelShuffleDecoder, UNetDecoder
+from mango_mm.models.heads import (
+    LatentDecoder,
+    MultiLabelHead,
+    PixelShuffleDecoder,
+    UNetDecoder,
+)
 from mango_mm.models.lazy import register_lazily
+from mango_mm.models.losses import AsymmetricLoss, MultiLabelBCELoss
 from mango_mm.models.necks import FusionNeck
+from mango_mm.models.text import TransformersTextEncoder, WordTextEncoder
 
 __all__ = [
+    'AsymmetricLoss',
     'ConvPyramid',
     'FusionNeck',
     'LatentDecoder',
     'LatentFlow',
     'MaskedAutoencoder',
+    'MultiLabelBCELoss',
+    'MultiLabelHead',
     'MultiStreamBackbone',
+    'MultimodalClassifier',
     'PixelShuffleDecoder',
     'RandomFeatures',
+    'TransformersTextEncoder',
     'UNetDecoder',
+    'WordTextEncoder',
     'fusions',
 ]
 

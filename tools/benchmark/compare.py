@@ -36,6 +36,10 @@ def main() -> None:
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
     parser.add_argument('--jobs', type=int, default=1, help='runs at a time')
     parser.add_argument('--threads', type=int, default=1, help='threads of each run')
+    parser.add_argument(
+        '--test-best', action='store_true',
+        help='report a test of the best checkpoint, not the last validation',
+    )  # fmt: skip
     parser.add_argument('--cfg-options', nargs='*', default=[], help='for every run')
     args = parser.parse_args()
     runs = [parse_run(text) for text in args.run]
@@ -46,6 +50,7 @@ def main() -> None:
         jobs=args.jobs,
         threads=args.threads,
         options=args.cfg_options,
+        test_best=args.test_best,
     )
     table = render_table(lines, [run.name for run in runs])
     (args.out / 'table.md').write_text(table + '\n')

@@ -15,15 +15,23 @@ from mango_mm.datasets.transforms.loading import (  # noqa: E402
     LoadImage,
     LoadSegmentation,
 )
+from mango_mm.datasets.transforms.movies import (  # noqa: E402
+    LoadFilmFeatures,
+    LoadPoster,
+    PackFilm,
+)
 from mango_mm.datasets.transforms.pack_domains import PackDomains  # noqa: E402
 from mango_mm.datasets.transforms.stacking import StackModalities  # noqa: E402
 
 __all__ = [
     'LoadDepth',
     'LoadDomains',
+    'LoadFilmFeatures',
     'LoadImage',
+    'LoadPoster',
     'LoadSegmentation',
     'PackDomains',
+    'PackFilm',
     'RandomCropDomains',
     'RandomFlipDomains',
     'ResizeDomains',

@@ -2,5 +2,7 @@
 
 from mango_mm.engine.hooks.panel_hook import PanelHook
 from mango_mm.engine.hooks.random_state_hook import RandomStateHook
+from mango_mm.engine.hooks.threshold_hook import ThresholdHook
+from mango_mm.engine.hooks.vocabulary_hook import VocabularyHook
 
-__all__ = ['PanelHook', 'RandomStateHook']
+__all__ = ['PanelHook', 'RandomStateHook', 'ThresholdHook', 'VocabularyHook']

@@ -1,0 +1,24 @@
+"""MANGO with cross-modal couplings, L = 1, generated films.
+
+Run:     python tools/train.py configs/mango/mango-cross-modal-l1_small_1xb32-600it_mini-movies-96x64.py
+Needs:   data/mini_movies, written by tools/demo_imdb.py
+"""
+
+_base_ = [
+    '../_base_/datasets/mini-movies_96x64.py',
+    '../_base_/models/classifier_small.py',
+    '../_base_/schedules/films_600it.py',
+    '../_base_/classification_runtime.py',
+]
+model = dict(
+    num_classes={{_base_.num_classes}},
+    fusion=dict(
+        _delete_=True,
+        type='MangoFusion',
+        num_tokens=[24, 64],
+        depth=1,
+        recipe='cross_modal',
+        layers=dict(num_heads=4),
+        reduction='sequence',
+    ),
+)

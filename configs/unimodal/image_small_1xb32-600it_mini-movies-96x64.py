@@ -1,0 +1,24 @@
+"""Poster alone, generated films.
+
+Run:     python tools/train.py configs/unimodal/image_small_1xb32-600it_mini-movies-96x64.py
+Needs:   data/mini_movies, written by tools/demo_imdb.py
+"""
+
+_base_ = [
+    '../_base_/datasets/mini-movies_96x64.py',
+    '../_base_/models/classifier_small.py',
+    '../_base_/schedules/films_600it.py',
+    '../_base_/classification_runtime.py',
+]
+model = dict(
+    num_classes={{_base_.num_classes}},
+    encoders=dict(
+        _delete_=True,
+        image=dict(
+            type='BackboneTokens',
+            backbone=dict(type='ConvPyramid', channels=[16, 32, 64, 128]),
+            out_dim=128,
+        ),
+    ),
+    fusion=None,
+)

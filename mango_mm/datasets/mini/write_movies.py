@@ -1,0 +1,49 @@
+"""Write generated films in the raw layout of MM-IMDB."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from PIL import Image
+from tqdm import tqdm
+
+from mango_mm.datasets.mini.movies import make_film
+
+__all__ = ['write_movies']
+
+
+def write_movies(
+    root: str | Path, *, train: int = 1200, dev: int = 200, test: int = 200, seed: int = 0
+) -> Path:
+    """Write ``split.json`` and ``dataset/``; does nothing if exactly it is there already.
+
+    Args:
+        root: Folder to write to.
+        train: Films for training.
+        dev: Films for validation.
+        test: Films for testing.
+        seed: Another seed, other films.
+
+    Returns:
+        ``root``.
+    """
+    root = Path(root)
+    done = root / 'complete.txt'
+    recipe = f'{train} {dev} {test} {seed} v1'
+    if done.exists() and done.read_text() == recipe:
+        return root
+    (root / 'dataset').mkdir(parents=True, exist_ok=True)
+    total, splits, first = train + dev + test, {}, 0
+    for split, count in (('train', train), ('dev', dev), ('test', test)):
+        splits[split] = [f'{i:07d}' for i in range(first, first + count)]
+        first += count
+    for number in tqdm(range(total), desc='films', unit='film'):
+        film = make_film(seed * 1_000_003 + number)
+        path = root / 'dataset' / f'{number:07d}'
+        Image.fromarray(film.poster).save(path.with_suffix('.jpeg'), quality=92)
+        written = {'title': f'Film {number}', 'plot': [film.plot], 'genres': list(film.genres)}
+        path.with_suffix('.json').write_text(json.dumps(written))
+    (root / 'split.json').write_text(json.dumps(splits))
+    done.write_text(recipe)
+    return root

@@ -1,0 +1,260 @@
+"""MM-IMDB: genres of films from poster and plot.
+
+Source and licence:
+    http://lisi1.unal.edu.co/mmimdb (Arevalo et al., 2017), for research; 25,959 films.
+Layout on disk:
+    ``raw``   ``split.json`` (lists of ids under train, dev, test), ``dataset/{id}.json`` with
+              ``plot`` (list of strings) and ``genres``, ``dataset/{id}.jpeg``.
+    ``hdf5``  ``multimodal_imdb.hdf5``: rows in the order of the splits, which the file's
+              attribute ``split`` or :data:`HDF5_ROWS` gives; ``images`` (N, 3, 256, 160) int32 in
+              BGR less the VGG mean, ``features`` (N, 300) word2vec means of the plot,
+              ``vgg_features`` (N, 4096), ``genres`` (N, C) with the attribute
+              ``target_names`` (JSON), ``imdb_ids``.
+Modalities:
+    ``text``   the longest string of ``plot`` (raw), str, may be empty; or 300 features (hdf5).
+    ``image``  poster, uint8 RGB, any size (raw) or 256 x 160 (hdf5).
+Classes:
+    23 genres of :data:`GENRES`; News, Adult, Talk-Show and Reality-TV are in no benchmark.
+Splits:
+    train 15,552, dev 2,608, test 7,799; report dev and test apart.
+Citation:
+    Arevalo, Solorio, Montes-y-Gomez, Gonzalez: Gated Multimodal Units for Information Fusion.
+    ICLR 2017 workshop, https://arxiv.org/abs/1702.01992.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.dataset import BaseDataset
+from mmengine.logging import print_log
+from numpy.typing import NDArray
+
+from mango_mm.hosts import require_host
+from mango_mm.registry import DATASETS
+
+__all__ = ['GENRES', 'MMIMDbDataset']
+
+LAYOUTS = ('raw', 'hdf5')
+SPLITS = ('train', 'dev', 'test')
+POLICIES = ('error', 'drop')
+GENRES = (
+    'Action', 'Adventure', 'Animation', 'Biography', 'Comedy', 'Crime', 'Documentary', 'Drama',
+    'Family', 'Fantasy', 'Film-Noir', 'History', 'Horror', 'Music', 'Musical', 'Mystery',
+    'Romance', 'Sci-Fi', 'Short', 'Sport', 'Thriller', 'War', 'Western',
+)  # fmt: skip
+HDF5_ROWS = {'train': (0, 15552), 'dev': (15552, 18160), 'test': (18160, 25959)}
+VGG_MEAN_BGR = np.array([103.939, 116.779, 123.68])[:, None, None]
+SAFE_ID = re.compile(r'[\w-]+')
+
+
+@DATASETS.register_module()
+class MMIMDbDataset(BaseDataset):
+    """Films with poster, plot and genres.
+
+    A film without a plot or, where ``missing='drop'`` allows it, without a poster is kept:
+    ``present`` says which modalities it has. A film with none of the classes is kept too, with
+    no positive label; how many there are is logged.
+
+    Args:
+        split: ``'train'``, ``'dev'`` or ``'test'``.
+        layout: ``'raw'`` or ``'hdf5'``.
+        ann_file: ``split.json``, or the HDF5 file, relative to ``data_root``.
+        genres: The classes, in order; None: the 23, or those the HDF5 file names.
+        unknown_genres: ``'drop'`` those that are no class (logged), or ``'error'``.
+        missing: A film whose JSON is not there: ``'error'``, or ``'drop'`` the film. A poster
+            that is not there: ``'error'``, or keep the film without it. Both are logged.
+        **others: As in mmengine's BaseDataset.
+
+    Raises:
+        FileNotFoundError: If a file is missing; names it and the list.
+        ValueError: If a file is not what the layout says, an id is listed twice, or a
+            genre is no class and ``unknown_genres='error'``.
+    """
+
+    METAINFO = {'dataset_type': 'mm_imdb', 'task_name': 'multi-label classification'}
+
+    def __init__(
+        self,
+        split: str,
+        layout: str = 'raw',
+        ann_file: str | None = None,
+        genres: Sequence[str] | None = None,
+        unknown_genres: str = 'drop',
+        missing: str = 'error',
+        **others: Any,
+    ) -> None:
+        for name, value, allowed in (
+            ('split', split, SPLITS), ('layout', layout, LAYOUTS),
+            ('unknown_genres', unknown_genres, POLICIES), ('missing', missing, POLICIES),
+        ):  # fmt: skip
+            if value not in allowed:
+                raise ValueError(f'{name} must be one of {allowed}; got {value!r}.')
+        self.split, self.layout = split, layout
+        self.unknown_genres, self.missing = unknown_genres, missing
+        self.given = None if genres is None else tuple(genres)
+        self.counts: Counter[str] = Counter()
+        if ann_file is None:
+            ann_file = 'split.json' if layout == 'raw' else 'multimodal_imdb.hdf5'
+        metainfo = {**others.pop('metainfo', {}), 'classes': self.given or GENRES}
+        super().__init__(ann_file=ann_file, metainfo=metainfo, **others)
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        path = Path(self.ann_file)
+        if not path.is_file():
+            raise FileNotFoundError(
+                f'{path} does not exist; tools/prepare/mm_imdb.py says what a download should hold.'
+            )
+        films = self._read_raw(path) if self.layout == 'raw' else self._read_hdf5(path)
+        if not films:
+            raise ValueError(f'{path} lists no film for the split {self.split!r}.')
+        self.counts['films without a class'] = sum(not film['gt_label'].any() for film in films)
+        noted = ', '.join(f'{n} {what}' for what, n in sorted(self.counts.items()) if n)
+        print_log(
+            f'{len(films)} films of {self.split}' + (f': {noted}' if noted else ''), 'current'
+        )
+        return films
+
+    # ---- raw ----
+
+    def _read_raw(self, path: Path) -> list[dict[str, Any]]:
+        try:
+            splits = json.loads(path.read_text())
+            ids = splits[self.split]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f'{path} must be JSON with a list of ids under {self.split!r}; {error!r}.'
+            ) from error
+        bad = [i for i in ids if not isinstance(i, str) or not SAFE_ID.fullmatch(i)]
+        if bad:
+            raise ValueError(f'{path}: ids must be words; got {bad[:3]}.')
+        twice = [i for i, n in Counter(ids).items() if n > 1]
+        if twice:
+            raise ValueError(f'{path} lists {twice[:3]} more than once under {self.split!r}.')
+        folder = path.parent / 'dataset'
+        films = [self._read_film(folder, i, path) for i in ids]
+        return [film for film in films if film is not None]
+
+    def _read_film(self, folder: Path, film_id: str, listed: Path) -> dict[str, Any] | None:
+        path = folder / f'{film_id}.json'
+        if not path.is_file():
+            if self.missing == 'error':
+                raise FileNotFoundError(
+                    f'{listed} lists {film_id} under {self.split!r}, but {path} does not exist; '
+                    "missing='drop' leaves such films out."
+                )
+            self.counts['listed, but not there'] += 1
+            return None
+        try:
+            film = json.loads(path.read_text())
+            plots, genres = film['plot'], film['genres']
+            plot = max([plots] if isinstance(plots, str) else plots, key=len, default='').strip()
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f'{path} must be JSON with plot (a list of strings) and genres; {error!r}.'
+            ) from error
+        poster: Path | None = folder / f'{film_id}.jpeg'
+        if not folder.joinpath(f'{film_id}.jpeg').is_file():
+            if self.missing == 'error':
+                raise FileNotFoundError(
+                    f"the poster {poster} does not exist; missing='drop' keeps the film without it."
+                )
+            self.counts['without a poster'] += 1
+            poster = None
+        if not plot:
+            self.counts['without a plot'] += 1
+        return {
+            'sample_id': film_id,
+            'title': str(film.get('title', '')),
+            'text': plot,
+            'img_path': None if poster is None else str(poster),
+            'gt_label': self._label(genres, path),
+            'present': {'image': poster is not None, 'text': bool(plot)},
+        }
+
+    def _label(self, genres: Sequence[str], path: Path) -> NDArray[np.float32]:
+        classes = self.metainfo['classes']
+        unknown = [g for g in genres if g not in classes]
+        if unknown and self.unknown_genres == 'error':
+            raise ValueError(f'{path}: the classes are {classes}; got {unknown}.')
+        self.counts['genres that are no class'] += len(unknown)
+        return np.array([c in genres for c in classes], dtype=np.float32)
+
+    # ---- HDF5 ----
+
+    def _read_hdf5(self, path: Path) -> list[dict[str, Any]]:
+        require_host('h5py', "MMIMDbDataset(layout='hdf5')")
+        import h5py
+
+        with h5py.File(path, 'r') as file:
+            for key in ('genres', 'images', 'features', 'vgg_features'):
+                if key not in file:
+                    raise ValueError(f'{path} must hold {key!r}; it has {sorted(file)}.')
+            names = json.loads(file['genres'].attrs['target_names'])
+            classes = self.given or tuple(names)
+            lacking = [c for c in classes if c not in names]
+            if lacking:
+                raise ValueError(f'{path} has the genres {names}; {lacking} are not among them.')
+            start, stop = self._rows(file, path)
+            labels = file['genres'][start:stop][:, [names.index(c) for c in classes]]
+            ids = file['imdb_ids'][start:stop] if 'imdb_ids' in file else range(start, stop)
+            ids = [i.decode() if isinstance(i, bytes) else str(i) for i in ids]
+        self._metainfo['classes'] = classes
+        return [
+            {
+                'sample_id': film_id, 'title': '', 'hdf5_path': str(path), 'row': start + i,
+                'gt_label': label.astype(np.float32), 'present': {'image': True, 'text': True},
+            }
+            for i, (film_id, label) in enumerate(zip(ids, labels))
+        ]  # fmt: skip
+
+    def _rows(self, file: Any, path: Path) -> tuple[int, int]:
+        """First and last row of the split: the file's own table, or the release's numbers."""
+        count = len(file['genres'])
+        if 'split' in file.attrs:
+            for entry in file.attrs['split']:
+                name = entry['split']
+                if (name.decode() if isinstance(name, bytes) else name) == self.split:
+                    return int(entry['start']), int(entry['stop'])
+            raise ValueError(f'{path} names no split {self.split!r}.')
+        if count != HDF5_ROWS['test'][1]:
+            raise ValueError(
+                f'{path} has no attribute "split" and {count} rows, not the '
+                f'{HDF5_ROWS["test"][1]} of the release.'
+            )
+        return HDF5_ROWS[self.split]
+
+
+class Hdf5Rows:
+    """Rows of HDF5 files; every process opens them for itself, when it first reads."""
+
+    def __init__(self) -> None:
+        self._open: dict[tuple[int, str], Any] = {}
+
+    def read(self, path: str, key: str, row: int) -> NDArray[Any]:
+        """One row of a data set in a file."""
+        import os
+
+        import h5py
+
+        # An HDF5 handle must not cross a fork.
+        handle = (os.getpid(), path)
+        if handle not in self._open:
+            self._open[handle] = h5py.File(path, 'r')
+        values: NDArray[Any] = self._open[handle][key][row]
+        return values
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {'_open': {}}
+
+
+def decode_vgg_image(stored: NDArray[Any]) -> NDArray[np.uint8]:
+    """A stored image (3, H, W), BGR less the VGG mean, as RGB (H, W, 3) uint8."""
+    bgr = np.clip(np.round(stored + VGG_MEAN_BGR), 0, 255).astype(np.uint8)
+    return np.ascontiguousarray(bgr[::-1].transpose(1, 2, 0))
