@@ -8,6 +8,9 @@
 with z_m on the right of the second line the new one. Gradients come from the implicit
 function theorem (``fusion/fixed_point.py``), and the mean square of the Jacobian is kept small.
 
+Nothing makes the step a contraction: untrained, the solver stops at ``max_iter`` with a residual
+of some per cent (``extras['residual']``), and then float32 rounding shows in the output.
+
 Source:
     Ni et al., Deep Equilibrium Multimodal Fusion, https://arxiv.org/abs/2306.16645, Eq. 3-9.
 Differs from it:

@@ -43,16 +43,17 @@ class TransformersTextEncoder(BaseModule):
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
         require_host('transformers', 'TransformersTextEncoder')
-        from transformers import AutoConfig, AutoModel, AutoTokenizer, CLIPTextModel
+        import transformers
 
         super().__init__(init_cfg)
         try:
-            config = AutoConfig.from_pretrained(pretrained)
-            self.tokenizer = AutoTokenizer.from_pretrained(pretrained)
-            clip = config.model_type in ('clip', 'clip_text_model')
-            kind = CLIPTextModel if clip else AutoModel
-            if config.model_type == 'clip':
-                config = config.text_config
+            described, _ = transformers.PretrainedConfig.get_config_dict(pretrained)
+            # CLIP's text half is a model of its own that the Auto classes do not know.
+            clip = described.get('model_type') in ('clip', 'clip_text_model')
+            kind = transformers.CLIPTextModel if clip else transformers.AutoModel
+            configs = transformers.CLIPTextConfig if clip else transformers.AutoConfig
+            config = configs.from_pretrained(pretrained)
+            self.tokenizer = transformers.AutoTokenizer.from_pretrained(pretrained)
             if not random_init:
                 self.model = kind.from_pretrained(pretrained)
             else:
