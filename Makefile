@@ -8,7 +8,7 @@ VENV ?= .venv
 RUN = $(VENV)/bin/python
 SEEDS ?= 0
 
-.PHONY: setup demo demo-translation test check lint clean
+.PHONY: setup demo demo-translation demo-imdb test check lint clean
 
 setup:
 	@$(PYTHON) tools/setup_env.py --venv $(VENV)
@@ -18,6 +18,9 @@ demo: setup
 
 demo-translation: setup
 	$(RUN) -W ignore tools/demo_translation.py --seeds $(SEEDS)
+
+demo-imdb: setup
+	$(RUN) -W ignore tools/demo_imdb.py --seeds $(SEEDS)
 
 lint: setup
 	$(RUN) -m ruff format --check .

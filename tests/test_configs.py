@@ -17,19 +17,25 @@ from mmseg.structures import SegDataSample
 from mango_mm import flows
 from mango_mm.apis import load_config
 from mango_mm.datasets.domains import get_domain
+from mango_mm.datasets.mm_imdb import GENRES
 from mango_mm.registry import DATASETS, MODELS
+from mango_mm.structures import MultiLabelSample
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 ALL = sorted(p for p in CONFIGS.rglob('*.py') if '_base_' not in p.parts)
 TARGETS = ('2depth', '2rgb', '2normal', '2shade')
 TRANSLATION = [p for p in ALL if any(t in p.stem for t in TARGETS)]
-LEAVES = [p for p in ALL if p not in TRANSLATION]  # segmentation
+FILMS = [p for p in ALL if 'movies' in p.stem or 'mm-imdb' in p.stem]
+AUTOENCODERS = [p for p in ALL if p.parent.name == 'autoencoder']
+OTHERS = {*TRANSLATION, *FILMS, *AUTOENCODERS}
+LEAVES = [p for p in ALL if p not in OTHERS]  # segmentation
 IDS = [p.stem for p in LEAVES]
 
 
 def test_all_leaves_were_found():
     # Change together with configs/; a silent 0 once passed upstream.
-    assert (len(LEAVES), len(TRANSLATION)) == (54, 38)
+    counts = (len(LEAVES), len(TRANSLATION), len(FILMS), len(AUTOENCODERS))
+    assert counts == (54, 38, 24, 2)
 
 
 def shrink(config):
@@ -160,3 +166,59 @@ def test_translation_configs_show_sources_target_and_output():
         shown = [f'source_{name}' for name in data.sources] + ['gt_img', 'pred_img']
         assert config.visualizer.img_keys == shown
         assert set(config.visualizer.pixel_range) == set(shown)
+
+
+@pytest.mark.parametrize('path', FILMS, ids=[p.stem for p in FILMS])
+def test_a_film_config_builds_and_takes_a_step(path):
+    text = path.read_text()
+    assert f'python tools/train.py configs/{path.relative_to(CONFIGS)}' in text
+    config = load_config(path)
+    genres = config.genres or GENRES
+    assert config.num_classes == config.model.num_classes == len(genres)
+    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        assert config[loader].dataset.genres == config.genres
+    size = config.train_dataloader.dataset.pipeline[1].scale
+    encoders = config.model.encoders
+    if 'mm-imdb' in path.stem:  # paper size: small encoders in the same places
+        encoders.image = dict(
+            type='BackboneTokens', backbone=dict(type='ConvPyramid', channels=[8] * 4), out_dim=8
+        )
+        encoders.text = dict(type='WordTextEncoder', dim=8, num_heads=2, max_length=77)
+        config.model.dim = 32
+        if config.model.get('fusion') and 'depth' in config.model.fusion:
+            config.model.fusion.depth = 1
+    init_default_scope(config.default_scope)
+    model = MODELS.build(config.model)
+    model.init_weights()
+    plots = ['war and love', 'love and space']
+    model.fit_vocabulary(plots)
+    samples = []
+    for _ in range(2):
+        sample = MultiLabelSample(metainfo=dict(present=dict(image=True, text=True)))
+        sample.gt_label = torch.randint(0, 2, (len(genres),)).float()
+        samples.append(sample)
+    inputs = {'image': torch.randn(2, 3, size[1], size[0]), 'text': plots}
+    losses = model(inputs, samples, mode='loss')
+    assert ('loss_nll' in losses) == path.stem.startswith('mango')
+    total, _ = model.parse_losses(losses)
+    total.backward()
+    assert torch.isfinite(total)
+    idle = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
+    assert idle == []
+
+
+@pytest.mark.parametrize('path', AUTOENCODERS, ids=[p.stem for p in AUTOENCODERS])
+def test_an_autoencoder_config_builds_and_takes_a_step(path):
+    config = load_config(path)
+    assert f'python tools/train.py configs/{path.relative_to(CONFIGS)}' in path.read_text()
+    parts = config.model.get('autoencoder', config.model)
+    assert list(parts.encoder.modalities) == config.train_dataloader.dataset.sources
+    if 'autoencoder' in config.model:
+        config.model.autoencoder.pop('init_cfg')  # no trained one here
+    init_default_scope(config.default_scope)
+    model = MODELS.build(config.model)
+    inputs = {m: torch.rand(1, c, *config.crop_size) for m, c in parts.encoder.modalities.items()}
+    total, _ = model.parse_losses(model(inputs, mode='loss'))
+    total.backward()
+    idle = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
+    assert idle == []

@@ -1,4 +1,4 @@
-"""Inference on several modalities at once: paths or arrays in, label map and panel out."""
+"""Inference on several modalities at once: paths, arrays and texts in, answers and pictures out."""
 
 from __future__ import annotations
 
@@ -22,12 +22,57 @@ from mango_mm.hosts import require_host
 from mango_mm.registry import MODELS
 from mango_mm.visualization.panels import colour_labels, draw_panel
 
-__all__ = ['MangoInferencer']
+__all__ = ['MangoInferencer', 'SegmentationInferencer']
 
 Sample = Mapping[str, Any]
 
 
 class MangoInferencer:
+    """Runs a trained model on samples: what it does depends on the config's model.
+
+    ``MangoInferencer(config, checkpoint)`` is a :class:`SegmentationInferencer`, or for a
+    ``MultimodalClassifier`` a ``FilmInferencer``, which see.
+
+    Args:
+        config: File or config the model was trained with.
+        checkpoint: File, or a work dir (its newest checkpoint); None: weights as initialised.
+        device: Where it runs; None: a GPU if there is one.
+    """
+
+    def __new__(cls, config: str | Path | Config, *args: Any, **options: Any) -> MangoInferencer:
+        if cls is not MangoInferencer:
+            return super().__new__(cls)
+        from mango_mm.apis.film_inferencer import FilmInferencer
+
+        kind = str(load_config(config).model.type).rsplit('.', maxsplit=1)[-1]
+        chosen = FilmInferencer if kind == 'MultimodalClassifier' else SegmentationInferencer
+        return super().__new__(chosen)
+
+    def __init__(
+        self,
+        config: str | Path | Config,
+        checkpoint: str | Path | None = None,
+        device: str | None = None,
+    ) -> None:
+        self.config = load_config(config)
+        self.device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
+        init_default_scope(self.config.get('default_scope', 'mmseg'))
+        _drop_pretrained(self.config.model)
+        self.model = MODELS.build(self.config.model)
+        if checkpoint is None:
+            self.model.init_weights()
+        else:
+            load_checkpoint(self.model, find_checkpoint(checkpoint), map_location='cpu')
+        self.model.to(self.device).eval()
+
+    def __call__(
+        self, inputs: Sample | Iterable[Sample], *, show_dir: str | Path | None = None, **_: Any
+    ) -> Any:
+        """Predict one sample or several; see the classes that are returned."""
+        raise NotImplementedError
+
+
+class SegmentationInferencer(MangoInferencer):
     """Segments samples of several modalities with a trained model.
 
     Args:
@@ -57,18 +102,9 @@ class MangoInferencer:
         device: str | None = None,
     ) -> None:
         require_host('mmseg', 'MangoInferencer')
-        self.config = load_config(config)
-        self.device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
-        init_default_scope(self.config.get('default_scope', 'mmseg'))
+        super().__init__(config, checkpoint, device)
         dataset = self.config.test_dataloader.dataset
         self.meta = _metainfo(dataset)
-        _drop_pretrained(self.config.model)
-        self.model = MODELS.build(self.config.model)
-        if checkpoint is None:
-            self.model.init_weights()
-        else:
-            load_checkpoint(self.model, find_checkpoint(checkpoint), map_location='cpu')
-        self.model.to(self.device).eval()
         steps = [t for t in dataset.pipeline if not t['type'].endswith('LoadSegmentation')]
         self.pipeline = Compose(steps)
         self.modalities = list(self.model.data_preprocessor.names)
@@ -80,6 +116,7 @@ class MangoInferencer:
         batch_size: int = 1,
         show_dir: str | Path | None = None,
         progress: bool = True,
+        **_: Any,
     ) -> Any:
         """Predict one sample or several.
 

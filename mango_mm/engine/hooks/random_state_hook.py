@@ -38,7 +38,9 @@ class RandomStateHook(Hook):
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         cuda = torch.cuda.get_rng_state() if torch.cuda.is_available() else None
-        checkpoint[KEY] = {'cpu': torch.get_rng_state(), 'cuda': cuda}
+        # With save_best the last checkpoint is written again from inside the validation.
+        cpu = torch.get_rng_state() if self._before_val is None else self._before_val[0]
+        checkpoint[KEY] = {'cpu': cpu, 'cuda': cuda}
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         if runner._resume:
@@ -63,3 +65,4 @@ class RandomStateHook(Hook):
             torch.set_rng_state(self._before_val[0])
             np.random.set_state(self._before_val[1])
             random.setstate(self._before_val[2])
+            self._before_val = None

@@ -1,0 +1,41 @@
+r"""Predict with a trained model: paths and texts in, JSON and a picture out.
+
+Examples:
+    python tools/infer.py CONFIG WORK_DIR --input image=poster.jpeg text="A sheriff rides in."
+    python tools/infer.py CONFIG WORK_DIR --input rgb=1.jpg depth=1.png --show-dir pictures
+"""
+
+import argparse
+import json
+
+from mango_mm.apis import MangoInferencer
+
+ANSWERS = ('genres', 'scores', 'shares', 'words', 'classes', 'nll_per_dim')
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='file, or work dir')
+    parser.add_argument('--input', nargs='+', required=True, metavar='MODALITY=VALUE')
+    parser.add_argument('--show-dir', help='save a picture here')
+    parser.add_argument('--device', help='cpu, cuda, ...')
+    args = parser.parse_args()
+    bad = [text for text in args.input if '=' not in text]
+    if bad:
+        raise SystemExit(f'--input must be MODALITY=VALUE; got {bad}.')
+    sample = dict(text.split('=', 1) for text in args.input)
+    try:
+        infer = MangoInferencer(args.config, args.checkpoint, args.device)
+        result = infer(sample, show_dir=args.show_dir)
+    except (FileNotFoundError, KeyError, ValueError) as error:
+        raise SystemExit(str(error)) from error
+    print(json.dumps({key: result[key] for key in ANSWERS if key in result}, indent=1))
+    if args.show_dir:
+        print(f'picture in {args.show_dir}')
+
+
+if __name__ == '__main__':
+    main()
