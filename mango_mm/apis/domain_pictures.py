@@ -38,6 +38,7 @@ def draw_translations(
     path: str | Path,
     *,
     count: int = 4,
+    show_data: bool = True,
     options: Mapping[str, Any] | None = None,
 ) -> Path:
     """One row per validation view: sources, target, and what each translator makes of them.
@@ -46,6 +47,8 @@ def draw_translations(
         models: Config and checkpoint (file or work dir) by name, all of one task.
         path: Picture to write.
         count: Views, evenly spaced over the validation set.
+        show_data: False leaves sources and truth out, for data that must not be passed on,
+            and puts the error beside each output: black none, white a fifth of the range.
         options: Values of the configs to override.
 
     Returns:
@@ -68,13 +71,18 @@ def draw_translations(
         target = data.target
         for row, index in enumerate(np.linspace(0, len(data) - 1, count).round().astype(int)):
             item = data[int(index)]
+            truth, mask = item['data_samples'].gt_img, item['data_samples'].gt_mask
             if row == len(rows):
                 shown = {m: show_domain(x, m) for m, x in item['inputs'].items()}
-                shown[f'{target} (truth)'] = show_domain(item['data_samples'].gt_img, target)
-                rows.append(shown)
+                shown[f'{target} (truth)'] = show_domain(truth, target)
+                rows.append(shown if show_data else {})
             inputs = {m: x[None] for m, x in item['inputs'].items()}
             with torch.no_grad():
-                rows[row][name] = show_domain(model(inputs)[0], target)
+                made = model(inputs)[0]
+            rows[row][name] = show_domain(made, target)
+            if not show_data:
+                error = ((made - truth).abs() * mask).mean(0, keepdim=True)
+                rows[row][f'{name}: error'] = show_domain(error * 5 - 1, 'error')
     if not rows:
         raise ValueError('no model was given.')
     path = Path(path)

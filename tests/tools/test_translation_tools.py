@@ -10,6 +10,7 @@ from PIL import Image
 from rooms import ROOT, SHORT, iterations
 from rooms import run as run_on
 
+from mango_mm.apis.domain_pictures import draw_translations
 from mango_mm.datasets.mini.write_rooms import write_rooms
 
 MMAGIC_TOOLS = Path(mmagic.__file__).parent / '.mim' / 'tools'
@@ -58,6 +59,22 @@ def test_show_dir_gets_a_picture_of_every_sample(rooms, trained, tmp_path):
     assert len(pictures) == 3
     with Image.open(pictures[0]) as picture:
         assert picture.size == (4 * 128, 96)  # two sources, target, output
+
+
+def test_a_grid_without_the_data_shows_outputs_and_errors_alone(
+    rooms, trained, tmp_path, monkeypatch
+):
+    monkeypatch.setenv('MANGO_MINI_TASKONOMY', str(rooms))
+    quiet = {'val_dataloader.num_workers': 0, 'val_dataloader.persistent_workers': False}
+    models = {'MANGO': (CONFIG, trained), 'again': (CONFIG, trained)}
+    for show_data, columns in ((False, 4), (True, 5)):
+        path = draw_translations(
+            models, tmp_path / f'{show_data}.png', count=2, show_data=show_data, options=quiet
+        )
+        with Image.open(path) as picture:
+            assert picture.size == (columns * 256 + (columns - 1) * 4, 2 * (192 + 16))
+    with pytest.raises(ValueError, match='no model was given'):
+        draw_translations({}, tmp_path / 'none.png')
 
 
 def test_mmagics_packaged_tools_run_the_same_config_to_the_same_numbers(rooms, trained, tmp_path):
