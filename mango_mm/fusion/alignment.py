@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-__all__ = ['align']
+__all__ = ['align', 'require_grid']
 
 
 def align(
@@ -33,3 +33,14 @@ def align(
     masks = list(joint.split(lengths, dim=1))
     # Padding may hold anything, NaN included.
     return [x.masked_fill(~m[..., None], 0.0) for x, m in zip(tokens, masks)], masks
+
+
+def require_grid(name: str, grid: tuple[int, int] | None) -> tuple[int, int]:
+    """The grid, for fusions that look at neighbouring positions.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    if grid is None:
+        raise ValueError(f'{name} works on maps and needs grid=(height, width); got None.')
+    return grid

@@ -16,9 +16,12 @@ ZOO = {
     'sum': lambda m: fusion.SumFusion(m, D, E),
     'cross-attention': lambda m: fusion.CrossAttentionFusion(m, D, E, num_heads=2),
     'CEN': lambda m: fusion.ChannelExchangeFusion(m, D, E),
+    'CMX': lambda m: fusion.CMXFusion(m, D, E, num_heads=2),
     'DEQ': lambda m: fusion.DEQFusion(m, D, E),
     'Gemini': lambda m: fusion.GeminiFusion(m, D, E, num_heads=2),
     'GMU': lambda m: fusion.GatedFusion(m, D, E),
+    'MCMulT': lambda m: fusion.MCMulTFusion(m, D, E, num_heads=2),
+    'U3M': lambda m: fusion.U3MFusion(m, D, E),
     'TokenFusion': lambda m: fusion.TokenFusion(m, D, E, threshold=0.5),
     'MANGO': lambda m: fusion.MangoFusion(m, D, 24, out_dim=E, depth=2),
     'MANGO, windows with padding': lambda m: fusion.MangoFusion(

@@ -25,11 +25,11 @@ from torch.nn import functional as F  # noqa: N812  # the name everybody uses
 from mango_mm.fusion.fusion import Fusion, FusionOutput
 from mango_mm.fusion.reduction import Reduction
 
-__all__ = ['CrossAttentionFusion']
+__all__ = ['CrossAttentionFusion', 'CrossBlock', 'visible_keys']
 
 
-class _CrossBlock(nn.Module):
-    """One modality attends to the others."""
+class CrossBlock(nn.Module):
+    """One modality's tokens (B, N, D) attend to a context (B, K, D), then a perceptron."""
 
     def __init__(self, dim: int, num_heads: int, hidden_dim: int) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ class CrossAttentionFusion(Fusion):
         if dim % num_heads:
             raise ValueError(f'num_heads must divide dim; got {num_heads} heads, {dim} channels.')
         self.blocks = nn.ModuleList(
-            nn.ModuleList(_CrossBlock(dim, num_heads, hidden_dim or 2 * dim) for _ in modalities)
+            nn.ModuleList(CrossBlock(dim, num_heads, hidden_dim or 2 * dim) for _ in modalities)
             for _ in range(depth)
         )
         self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in modalities)
@@ -111,7 +111,7 @@ class CrossAttentionFusion(Fusion):
                 layer(
                     x,
                     torch.cat(_others(tokens, m), dim=1),
-                    None if parts is None else _visible(_others(parts, m)),
+                    visible_keys(None if parts is None else _others(parts, m)),
                 )
                 for m, (layer, x) in enumerate(zip(block, tokens))  # type: ignore[call-overload]  # ModuleList forgets the class
             ]
@@ -124,7 +124,12 @@ def _others(items: Sequence[Tensor], m: int) -> list[Tensor]:
     return [item for k, item in enumerate(items) if k != m]
 
 
-def _visible(parts: list[Tensor]) -> Tensor:
-    """Attention mask (B, 1, 1, keys); a sample whose others are all missing sees zeros."""
-    real = torch.cat(parts, dim=1)
+def visible_keys(parts: Sequence[Tensor] | None) -> Tensor | None:
+    """Attention mask (B, 1, 1, keys) of masks (B, N) side by side, or None.
+
+    A sample whose keys are all missing sees them, as zeros: a softmax over nothing is NaN.
+    """
+    if parts is None:
+        return None
+    real = torch.cat(list(parts), dim=1)
     return (real | ~real.any(dim=1, keepdim=True))[:, None, None]
