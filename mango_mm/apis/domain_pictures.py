@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.registry import init_default_scope
-from mmengine.runner import Runner, load_checkpoint
+from mmengine.runner import Runner
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from mango_mm.apis.run import find_checkpoint, load_config
+from mango_mm.apis.run import load_config, load_weights
 from mango_mm.datasets.domains import DOMAINS, get_domain
 from mango_mm.registry import MODELS
 from mango_mm.visualization.panels import colour_depth, draw_panel
@@ -63,7 +63,7 @@ def draw_translations(
         read = load_config(config, options=options)
         init_default_scope(read.default_scope)
         model = MODELS.build(read.model)
-        load_checkpoint(model, find_checkpoint(checkpoint), map_location='cpu')
+        load_weights(model, checkpoint)
         model.eval()
         data = Runner.build_dataloader(read.val_dataloader).dataset
         if target not in (None, data.target):

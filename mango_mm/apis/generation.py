@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.registry import init_default_scope
-from mmengine.runner import Runner, load_checkpoint
+from mmengine.runner import Runner
 from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
 from mango_mm.apis.domain_pictures import show_domain
-from mango_mm.apis.run import find_checkpoint, load_config
+from mango_mm.apis.run import load_config, load_weights
 from mango_mm.registry import MODELS
 from mango_mm.visualization.panels import draw_panel
 
@@ -104,7 +104,7 @@ def _build(
         raise TypeError(f'generation needs a config of a LatentFlow; {config} has {kind}.')
     read.model.autoencoder.pop('init_cfg', None)  # the checkpoint holds every weight
     model = MODELS.build(read.model)
-    load_checkpoint(model, find_checkpoint(checkpoint), map_location='cpu')
+    load_weights(model, checkpoint)
     return model.eval(), Runner.build_dataloader(read.val_dataloader)
 
 

@@ -11,11 +11,10 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import init_default_scope
-from mmengine.runner import load_checkpoint
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from mango_mm.apis.run import find_checkpoint, load_config
+from mango_mm.apis.run import load_config, load_weights
 from mango_mm.datasets.multimodal_segmentation import PATH_KEYS
 from mango_mm.engine.hooks.panel_hook import modality_images
 from mango_mm.hosts import require_host
@@ -62,7 +61,7 @@ class MangoInferencer:
         if checkpoint is None:
             self.model.init_weights()
         else:
-            load_checkpoint(self.model, find_checkpoint(checkpoint), map_location='cpu')
+            load_weights(self.model, checkpoint)
         self.model.to(self.device).eval()
 
     def __call__(

@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.runner import Runner
+from mmengine.runner import Runner, load_checkpoint
 
-__all__ = ['leave_process_group', 'load_config', 'test', 'train']
+__all__ = ['leave_process_group', 'load_config', 'load_weights', 'test', 'train']
 
 
 def load_config(
@@ -204,3 +204,24 @@ def find_checkpoint(path: str | Path) -> str:
     if not path.is_file():
         raise FileNotFoundError(f'checkpoint {path} does not exist.')
     return str(path)
+
+
+def load_weights(model: torch.nn.Module, checkpoint: str | Path) -> None:
+    """Load a checkpoint that must fit, key by key; mmengine would only log what does not.
+
+    Args:
+        model: Built from the config of the checkpoint.
+        checkpoint: As in :func:`find_checkpoint`.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If it is of another model; names the first keys that do not fit.
+    """
+    path = find_checkpoint(checkpoint)
+    try:
+        load_checkpoint(model, path, map_location='cpu', strict=True)
+    except RuntimeError as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise ValueError(
+            f"the checkpoint {path} is not of this config's model: {' '.join(lines)[:400]}"
+        ) from error

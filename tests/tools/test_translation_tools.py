@@ -73,6 +73,9 @@ def test_a_grid_without_the_data_shows_outputs_and_errors_alone(
         )
         with Image.open(path) as picture:
             assert picture.size == (columns * 256 + (columns - 1) * 4, 2 * (192 + 16))
+    concat = ROOT / 'configs/concat/concat-rgb-edge2depth_small_1xb8-600it_rooms-96x128.py'
+    with pytest.raises(ValueError, match=r"not of this config's model: .*generator\.neck"):
+        draw_translations({'concat': (concat, trained)}, tmp_path / 'none.png', options=quiet)
     with pytest.raises(ValueError, match='no model was given'):
         draw_translations({}, tmp_path / 'none.png')
 
