@@ -8,6 +8,9 @@
     cross_modal     M attention couplings (not in the paper)   the others -> that one
     within_modal    2 attention couplings (not in the paper)   half of each -> other half
     actnorm         1 ActNorm                                  -
+    channel_linear  1 invertible 1 x 1 convolution (Glow)      -
+    mixture         1 mixture-logistic coupling (Flow++)       half the channels -> other half
+    map_attention   4 map attentions (AttnFlow), as in IMCA    half of each -> other half
 
 A recipe is data, so that the paper's ablations and stronger blocks are configs. Token
 order alternates from layer to layer, because the triangular mask lets the last
@@ -33,6 +36,7 @@ from mango_mm.flows import (
     LearnableCrossAttention,
     TokenPartition,
 )
+from mango_mm.flows.rivals import ChannelLinear, MapAttention, MixtureCoupling
 
 __all__ = ['RECIPES', 'LayerOptions', 'build_block', 'moves_per_token', 'resolve_recipe']
 
@@ -42,12 +46,16 @@ RECIPES: dict[str, tuple[str, ...]] = {
     'mmca': ('mmca', 'coupling'),
     'mmca_imca': ('mmca', 'imca', 'coupling'),
     'coupling_only': ('coupling',),
+    'glow': ('actnorm', 'channel_linear', 'coupling'),
+    'flow_plus_plus': ('actnorm', 'channel_linear', 'mixture'),
+    'attn_flow': ('map_attention', 'coupling'),
     # beyond the paper
     'cross_modal': ('mmca', 'imca', 'coupling', 'cross_modal'),
     'paper_cross_modal': ('mmca', 'imca', 'lica', 'coupling', 'cross_modal'),
 }
 
-STEPS = ('mmca', 'imca', 'lica', 'coupling', 'cross_modal', 'within_modal', 'actnorm')
+STEPS = ('mmca', 'imca', 'lica', 'coupling', 'cross_modal', 'within_modal', 'actnorm',
+         'channel_linear', 'mixture', 'map_attention')  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,6 +195,29 @@ class _BlockBuilder:
 
     def add_actnorm(self) -> None:
         self.layers.append(ActNorm(self.dim))
+
+    def add_channel_linear(self) -> None:
+        self.layers.append(ChannelLinear(self.dim))
+
+    def add_mixture(self) -> None:
+        self.layers.append(
+            MixtureCoupling(
+                self.dim,
+                num_heads=self.options.num_heads,
+                hidden_dim=self.options.hidden_dim,
+                swap=self.index % 2 == 1,
+                clamp=self.options.clamp,
+            )
+        )
+
+    def add_map_attention(self) -> None:
+        for variant in range(4):
+            partition = TokenPartition.imca(self.lengths, variant=variant)
+            self.layers.append(
+                MapAttention(
+                    self.dim, partition, num_heads=self.options.num_heads, clamp=self.options.clamp
+                )
+            )
 
     def _ica(self, partition: TokenPartition) -> InvertibleCrossAttention:
         return InvertibleCrossAttention(self.dim, partition, **self._attention_options())
