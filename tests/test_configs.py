@@ -35,7 +35,7 @@ IDS = [p.stem for p in LEAVES]
 def test_all_leaves_were_found():
     # Change together with configs/; a silent 0 once passed upstream.
     counts = (len(LEAVES), len(TRANSLATION), len(FILMS), len(AUTOENCODERS))
-    assert counts == (54, 38, 24, 2)
+    assert counts == (79, 38, 24, 2)
 
 
 def shrink(config):

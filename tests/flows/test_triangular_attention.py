@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mango_mm.flows import Chain, InvertibleCrossAttention, TokenPartition
 from mango_mm.flows.triangular_attention import KERNELS, mix, solve
 from mango_mm.flows.triangular_attention import flash as flash_kernels
 from mango_mm.flows.triangular_attention.chunked import mix_chunked
@@ -357,3 +358,15 @@ def test_dense_takes_many_times_the_memory_of_fused():
         (y.square().sum() - log_diagonal.sum()).backward()
 
     assert peak_bytes(lambda: work('dense')) > 7 * peak_bytes(lambda: work('fused'))
+
+
+def test_the_probe_may_be_needed_first_inside_gradient_checkpointing():
+    partition = TokenPartition.halves(700)
+    layer = InvertibleCrossAttention(8, partition, kernel='auto')
+    x = torch.randn(1, 700, 8, requires_grad=True)
+    wanted = torch.autograd.grad(layer(x)[0].square().sum(), x)[0]
+    forget()
+    chain = Chain(layer, with_cp=True)
+    (got,) = torch.autograd.grad(chain(x)[0].square().sum(), x)
+    torch.testing.assert_close(got, wanted)
+    assert is_trusted('cpu', torch.float32)

@@ -10,6 +10,7 @@ kernel runs instead, and one line in the log says so.
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from typing import Callable
 
 import torch
@@ -42,7 +43,10 @@ def is_trusted(device_type: str, dtype: torch.dtype) -> bool:
     if key not in _verdicts:
         if type(torch.empty(1)) is not torch.Tensor:
             return False  # inside a tracer there are no numbers to compare; ask again later
-        _verdicts[key] = _probe(device_type, dtype)
+        # In a thread of its own: the first use may be inside gradient checkpointing, whose hooks
+        # would count what the probe saves for its own backward pass among the model's.
+        with ThreadPoolExecutor(1) as pool:
+            _verdicts[key] = pool.submit(_probe, device_type, dtype).result()
     return _verdicts[key]
 
 
