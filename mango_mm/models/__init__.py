@@ -6,7 +6,7 @@ What needs mmagic is imported when it is built; what needs a missing host says s
 from mango_mm.hosts import has_host
 from mango_mm.models import fusions
 from mango_mm.models.autoencoders import LatentFlow, MaskedAutoencoder
-from mango_mm.models.backbones import ConvPyramid, MultiStreamBackbone
+from mango_mm.models.backbones import BlockFusionBackbone, ConvPyramid, MultiStreamBackbone
 from mango_mm.models.classifiers import MultimodalClassifier
 from mango_mm.models.extractors import RandomFeatures
 from mango_mm.models.heads import (
@@ -22,6 +22,7 @@ from mango_mm.models.text import TransformersTextEncoder, WordTextEncoder
 
 __all__ = [
     'AsymmetricLoss',
+    'BlockFusionBackbone',
     'ConvPyramid',
     'FusionNeck',
     'LatentDecoder',
@@ -53,5 +54,5 @@ else:
     register_lazily(
         'mmseg',
         'mango_mm.models.segmentors',
-        ('MultimodalEncoderDecoder', 'MultimodalSegDataPreProcessor'),
+        ('EnsembleHead', 'MultimodalEncoderDecoder', 'MultimodalSegDataPreProcessor'),
     )

@@ -9,7 +9,7 @@ for _name in fusion.__all__:
     _class = getattr(fusion, _name)
     if (
         isinstance(_class, type)
-        and issubclass(_class, fusion.Fusion)
-        and _class is not fusion.Fusion
+        and issubclass(_class, (fusion.Fusion, fusion.BlockFusion))
+        and _class not in (fusion.Fusion, fusion.BlockFusion)
     ):
         FUSIONS.register_module(name=_name, module=_class)

@@ -74,8 +74,8 @@ def test_tokenfusion_replaces_low_scores_by_the_other_modality():
     x = {m: torch.randn(2, 7, 4, dtype=torch.float64) for m in 'ab'}
     output = model(x)
     score = {m: s[..., 0] for m, s in output.extras['scores'].items()}
-    for m, layer in zip('ab', model.scores):
-        logits = layer(x[m])
+    for m, norm, layer in zip('ab', model.norms, model.exchange.scorers):
+        logits = layer(norm(x[m]))
         torch.testing.assert_close(score[m], 1 / (1 + torch.exp(logits[..., 1] - logits[..., 0])))
     swapped = 0
     for m, k in ('ab', 'ba'):
@@ -104,7 +104,7 @@ def test_tokenfusion_deals_partners_in_turn_among_three():
 
 def test_gemini_is_torchs_attention_of_every_pixel_over_two_keys():
     model = GeminiFusion(('a', 'b'), 4, num_heads=2)
-    layer = model.attentions[0]
+    layer = model.exchange.attentions[0]
     mha = torch.nn.MultiheadAttention(4, 2, batch_first=True)
     parts = [layer.query, layer.key, layer.value]
     with torch.no_grad():

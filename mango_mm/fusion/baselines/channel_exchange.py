@@ -1,4 +1,4 @@
-"""CEN at a neck: channels that batch normalisation has switched off take another modality's.
+"""CEN: channels that a normalisation has switched off take another modality's.
 
     x_m^ = BN_m(x_m),  gamma_m its scale                    private to each modality
     y_m,c = x_m^,c                          where |gamma_m,c| >= theta
@@ -6,11 +6,14 @@
     loss = lambda * sum_m sum over m's share of channels |gamma_m,c|
 
 Each modality may give up only its own share of the channels, the m-th of M equal parts.
+``ChannelExchange`` is one such step, after a normalisation of a backbone
+(``BlockFusionBackbone``); ``ChannelExchangeFusion`` takes it once, at a neck.
 
 Source:
     Wang et al., CEN, NeurIPS 2020, https://arxiv.org/abs/2011.05005, Eq. 6-7.
 Differs from it:
-    it exchanges after every normalisation of a backbone, this once, between backbone and head.
+    more than two modalities; ``ChannelExchangeFusion`` exchanges once, between backbone and
+    head. In a transformer the scales are those of layer normalisation.
 """
 
 from __future__ import annotations
@@ -21,10 +24,63 @@ import torch
 from torch import Tensor, nn
 
 from mango_mm.fusion.alignment import align
+from mango_mm.fusion.block_fusion import BlockFusion
 from mango_mm.fusion.fusion import Fusion, FusionOutput
 from mango_mm.fusion.reduction import Reduction
 
-__all__ = ['ChannelExchangeFusion']
+__all__ = ['ChannelExchange', 'ChannelExchangeFusion']
+
+
+class ChannelExchange(BlockFusion):
+    """Exchanges the channels whose scale is small.
+
+    Args:
+        modalities: Their names, at least two.
+        dim: Channels D, at least as many as modalities.
+        threshold: theta.
+        sparsity_weight: lambda.
+
+    Raises:
+        ValueError: If there are more modalities than channels.
+    """
+
+    share: Tensor
+
+    def __init__(
+        self,
+        modalities: Sequence[str],
+        dim: int,
+        *,
+        threshold: float = 2e-2,
+        sparsity_weight: float = 2e-4,
+    ) -> None:
+        super().__init__(modalities, dim)
+        if len(self.modalities) > dim:
+            raise ValueError(
+                f'channel exchange needs 2 to dim = {dim} modalities; got {self.modalities}.'
+            )
+        self.threshold, self.sparsity_weight = threshold, sparsity_weight
+        share = torch.arange(dim) * len(self.modalities) // dim
+        self.register_buffer('share', share, persistent=False)
+
+    def forward(
+        self,
+        features: Sequence[Tensor],
+        *,
+        normed: Sequence[Tensor] | None = None,
+        scales: Sequence[Tensor] | None = None,
+        masks: Sequence[Tensor] | None = None,
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
+        if scales is None:
+            raise ValueError('channel exchange needs the scales of a normalisation; got none.')
+        total = torch.stack(list(features)).sum(dim=0)
+        exchanged, penalty = [], features[0].new_zeros(())
+        for m, (x, scale) in enumerate(zip(features, scales)):
+            gamma, own = scale.abs(), self.share == m
+            others = (total - x) / (len(features) - 1)
+            exchanged.append(torch.where((gamma < self.threshold) & own, others, x))
+            penalty = penalty + (gamma * own).sum()
+        return exchanged, {'channel_scales': self.sparsity_weight * penalty}
 
 
 class ChannelExchangeFusion(Fusion):
@@ -50,14 +106,10 @@ class ChannelExchangeFusion(Fusion):
         reduction: str = 'concat',
     ) -> None:
         super().__init__(modalities, dim, out_dim)
-        if not 2 <= len(self.modalities) <= dim:
-            raise ValueError(
-                f'channel exchange needs 2 to dim = {dim} modalities; got {self.modalities}.'
-            )
-        self.threshold, self.sparsity_weight = threshold, sparsity_weight
+        self.exchange = ChannelExchange(
+            self.modalities, dim, threshold=threshold, sparsity_weight=sparsity_weight
+        )
         self.norms = nn.ModuleList(nn.BatchNorm1d(dim) for _ in modalities)
-        share = torch.arange(dim) * len(self.modalities) // dim
-        self.register_buffer('share', share, persistent=False)
         self.reduce = Reduction(len(self.modalities), dim, self.out_dim, reduction)
 
     def forward(
@@ -73,19 +125,12 @@ class ChannelExchangeFusion(Fusion):
             _normalize(norm, x, None if real is None else real[m])
             for m, (norm, x) in enumerate(zip(self.norms, tokens))
         ]
-        total = torch.stack(normalized).sum(dim=0)
-        exchanged, penalty = [], tokens[0].new_zeros(())
-        for m, x in enumerate(normalized):
-            gamma: Tensor = self.norms[m].weight.abs()  # type: ignore[operator,union-attr]  # ModuleList forgets the class
-            own = self.share == m
-            others = (total - x) / (len(normalized) - 1)
-            exchanged.append(torch.where((gamma < self.threshold) & own, others, x))
-            penalty = penalty + (gamma * own).sum()
+        scales = [norm.get_parameter('weight') for norm in self.norms]
+        exchanged, losses = self.exchange(normalized, scales=scales)
         fused, mask = self.reduce(exchanged, real)
         return FusionOutput(
-            fused, mask, latents=dict(zip(self.modalities, exchanged)),
-            extras={'losses': {'channel_scales': self.sparsity_weight * penalty}},
-        )  # fmt: skip
+            fused, mask, latents=dict(zip(self.modalities, exchanged)), extras={'losses': losses}
+        )
 
 
 def _normalize(norm: nn.Module, x: Tensor, mask: Tensor | None) -> Tensor:

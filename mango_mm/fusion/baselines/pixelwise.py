@@ -1,4 +1,4 @@
-"""GeminiFusion at a neck: every token attends to itself, with noise, and to its twins.
+"""GeminiFusion: every token attends to itself, with noise, and to its twins.
 
     q   = W_q x_m
     k   = [W_k (x_m + noise_k), W_k (x_m * phi(x_m, x_j)) ...]      one twin per other modality j
@@ -7,14 +7,14 @@
     phi = softmax(MLP([x_m; x_j]))                                   over channels: how alike
 
 The noise is learned, one vector for keys and one for values; without it a token's own key
-always wins. Cost is linear in the number of tokens.
+always wins. Cost is linear in the number of tokens. ``PixelwiseAttention`` is one such step, for
+every block of a backbone (``BlockFusionBackbone``); ``GeminiFusion`` takes it once, at a neck.
 
 Source:
     Jia et al., GeminiFusion, ICML 2024, https://arxiv.org/abs/2406.01210, Eq. 3-8.
 Differs from it:
-    it fuses inside every block of a backbone with weights shared by the modalities, this once,
-    between backbone and head; all positions of a batch go at once, where its code loops over
-    images; more than two modalities.
+    all positions of a batch go at once, where its code loops over images; more than two
+    modalities; ``GeminiFusion`` fuses once, between backbone and head.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ import torch
 from torch import Tensor, nn
 
 from mango_mm.fusion.alignment import align
+from mango_mm.fusion.block_fusion import BlockFusion
 from mango_mm.fusion.fusion import Fusion, FusionOutput
 from mango_mm.fusion.reduction import Reduction
 
-__all__ = ['GeminiFusion']
+__all__ = ['GeminiFusion', 'PixelwiseAttention']
 
 
 class _PixelAttention(nn.Module):
@@ -54,8 +55,41 @@ class _PixelAttention(nn.Module):
         return updated
 
 
+class PixelwiseAttention(BlockFusion):
+    """Attention of every token over itself and its twins, one module per modality.
+
+    Args:
+        modalities: Their names, at least two.
+        dim: Channels D.
+        num_heads: Heads; they must divide D.
+
+    Raises:
+        ValueError: If the heads do not divide D.
+    """
+
+    def __init__(self, modalities: Sequence[str], dim: int, *, num_heads: int = 8) -> None:
+        super().__init__(modalities, dim)
+        if dim % num_heads:
+            raise ValueError(f'num_heads must divide dim; got {num_heads} heads, {dim} channels.')
+        self.attentions = nn.ModuleList(_PixelAttention(dim, num_heads) for _ in modalities)
+
+    def forward(
+        self,
+        features: Sequence[Tensor],
+        *,
+        normed: Sequence[Tensor] | None = None,
+        scales: Sequence[Tensor] | None = None,
+        masks: Sequence[Tensor] | None = None,
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
+        updated = [
+            attention(x, [t for k, t in enumerate(features) if k != m])
+            for m, (attention, x) in enumerate(zip(self.attentions, features))
+        ]
+        return updated, {}
+
+
 class GeminiFusion(Fusion):
-    """Attention of every token over itself and its twins in the other modalities.
+    """Pixel-wise attention of every token over itself and its twins, between backbone and head.
 
     Args:
         modalities: Their names, at least two, with as many tokens each.
@@ -78,11 +112,7 @@ class GeminiFusion(Fusion):
         reduction: str = 'concat',
     ) -> None:
         super().__init__(modalities, dim, out_dim)
-        if len(self.modalities) < 2:
-            raise ValueError(f'GeminiFusion needs two modalities; got {self.modalities}.')
-        if dim % num_heads:
-            raise ValueError(f'num_heads must divide dim; got {num_heads} heads, {dim} channels.')
-        self.attentions = nn.ModuleList(_PixelAttention(dim, num_heads) for _ in modalities)
+        self.exchange = PixelwiseAttention(self.modalities, dim, num_heads=num_heads)
         self.reduce = Reduction(len(self.modalities), dim, self.out_dim, reduction)
 
     def forward(
@@ -94,9 +124,6 @@ class GeminiFusion(Fusion):
     ) -> FusionOutput:
         tokens = self.check(features, masks)
         tokens, real = align('GeminiFusion', tokens, self.joint_mask(tokens, masks))
-        updated = [
-            attention(x, [t for k, t in enumerate(tokens) if k != m])
-            for m, (attention, x) in enumerate(zip(self.attentions, tokens))
-        ]
+        updated, _ = self.exchange(tokens)
         fused, mask = self.reduce(updated, real)
         return FusionOutput(fused, mask, latents=dict(zip(self.modalities, updated)))

@@ -1,18 +1,20 @@
-"""TokenFusion at a neck: uninformative tokens are replaced by those of another modality.
+"""TokenFusion: uninformative tokens are replaced by those of another modality.
 
-    s_m = softmax(MLP(LN(x_m)))_0                       score of each token, in (0, 1)
+    s_m = softmax(MLP(LN(e_m)))_0                       score of each token, in (0, 1)
     y_m = s_m x_m          where s_m >= theta
         = s_k x_k          where s_m < theta            k another modality, same position
     loss = lambda * sum_m mean |s_m|
 
-With more than two modalities every position of m has one fixed k, dealt in turn, where the
-paper draws it at random.
+``TokenExchange`` is one such step. Inside a block (``BlockFusionBackbone``) e is the block's
+input and x what its attention made of it, before the residual sum; at a neck (``TokenFusion``)
+both are the token.
 
 Source:
     Wang et al., TokenFusion, CVPR 2022, https://arxiv.org/abs/2204.08721, Eq. 4-7.
 Differs from it:
-    it exchanges inside every block of a backbone, this does once, between backbone and head;
-    the scores' loss is a mean over tokens, so that its weight does not depend on image size.
+    with more than two modalities every position of m has one fixed k, dealt in turn, where the
+    paper draws it at random; the scores' loss is a mean over tokens, so that its weight does
+    not depend on image size; ``TokenFusion`` exchanges once, between backbone and head.
 """
 
 from __future__ import annotations
@@ -23,14 +25,75 @@ import torch
 from torch import Tensor, nn
 
 from mango_mm.fusion.alignment import align
+from mango_mm.fusion.block_fusion import BlockFusion
 from mango_mm.fusion.fusion import Fusion, FusionOutput
 from mango_mm.fusion.reduction import Reduction
 
-__all__ = ['TokenFusion']
+__all__ = ['TokenExchange', 'TokenFusion']
+
+
+class TokenExchange(BlockFusion):
+    """Scores tokens and exchanges those below a threshold.
+
+    Args:
+        modalities: Their names, at least two.
+        dim: Channels D, at least 4.
+        threshold: theta.
+        sparsity_weight: lambda.
+    """
+
+    def __init__(
+        self,
+        modalities: Sequence[str],
+        dim: int,
+        *,
+        threshold: float = 0.02,
+        sparsity_weight: float = 1e-4,
+    ) -> None:
+        super().__init__(modalities, dim)
+        self.threshold, self.sparsity_weight = threshold, sparsity_weight
+        self.scorers = nn.ModuleList(
+            nn.Sequential(
+                nn.Linear(dim, dim // 2), nn.GELU(), nn.Linear(dim // 2, dim // 4), nn.GELU(),
+                nn.Linear(dim // 4, 2),
+            )
+            for _ in modalities
+        )  # fmt: skip
+
+    def scores(self, normed: Sequence[Tensor]) -> list[Tensor]:
+        """Score of every token, (B, N, 1) of each modality, in (0, 1)."""
+        return [score(x).softmax(dim=-1)[..., :1] for score, x in zip(self.scorers, normed)]
+
+    def forward(
+        self,
+        features: Sequence[Tensor],
+        *,
+        normed: Sequence[Tensor] | None = None,
+        scales: Sequence[Tensor] | None = None,
+        masks: Sequence[Tensor] | None = None,
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
+        return self.exchange(features, self.scores(normed or features), masks)
+
+    def exchange(
+        self,
+        features: Sequence[Tensor],
+        scores: Sequence[Tensor],
+        masks: Sequence[Tensor] | None = None,
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
+        """The exchange that given scores ask for."""
+        scored = [x * s for x, s in zip(features, scores)]
+        exchanged = [
+            torch.where(s < self.threshold, _partner(scored, m), x)
+            for m, (s, x) in enumerate(zip(scores, scored))
+        ]
+        means = [
+            _mean(s[..., 0], None if masks is None else masks[m]) for m, s in enumerate(scores)
+        ]
+        return exchanged, {'token_scores': self.sparsity_weight * torch.stack(means).sum()}
 
 
 class TokenFusion(Fusion):
-    """Scores tokens and exchanges those below a threshold.
+    """One token exchange between backbone and head.
 
     Args:
         modalities: Their names, at least two, with as many tokens each.
@@ -52,16 +115,10 @@ class TokenFusion(Fusion):
         reduction: str = 'concat',
     ) -> None:
         super().__init__(modalities, dim, out_dim)
-        if len(self.modalities) < 2:
-            raise ValueError(f'TokenFusion needs two modalities; got {self.modalities}.')
-        self.threshold, self.sparsity_weight = threshold, sparsity_weight
-        self.scores = nn.ModuleList(
-            nn.Sequential(
-                nn.LayerNorm(dim), nn.Linear(dim, dim // 2), nn.GELU(),
-                nn.Linear(dim // 2, dim // 4), nn.GELU(), nn.Linear(dim // 4, 2),
-            )
-            for _ in modalities
-        )  # fmt: skip
+        self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in modalities)
+        self.exchange = TokenExchange(
+            self.modalities, dim, threshold=threshold, sparsity_weight=sparsity_weight
+        )
         self.reduce = Reduction(len(self.modalities), dim, self.out_dim, reduction)
 
     def forward(
@@ -73,28 +130,22 @@ class TokenFusion(Fusion):
     ) -> FusionOutput:
         tokens = self.check(features, masks)
         tokens, real = align('TokenFusion', tokens, self.joint_mask(tokens, masks))
-        scores = [score(x).softmax(dim=-1)[..., :1] for score, x in zip(self.scores, tokens)]
-        scored = [x * s for x, s in zip(tokens, scores)]
-        exchanged = [
-            torch.where(s < self.threshold, self._partner(scored, m), x)
-            for m, (s, x) in enumerate(zip(scores, scored))
-        ]
+        normed = [norm(x) for norm, x in zip(self.norms, tokens)]
+        scores = self.exchange.scores(normed)
+        exchanged, losses = self.exchange.exchange(tokens, scores, real)
         fused, mask = self.reduce(exchanged, real)
-        means = [_mean(s[..., 0], None if real is None else real[m]) for m, s in enumerate(scores)]
         return FusionOutput(
             fused, mask, latents=dict(zip(self.modalities, exchanged)),
-            extras={
-                'scores': dict(zip(self.modalities, scores)),
-                'losses': {'token_scores': self.sparsity_weight * torch.stack(means).sum()},
-            },
+            extras={'scores': dict(zip(self.modalities, scores)), 'losses': losses},
         )  # fmt: skip
 
-    def _partner(self, tokens: list[Tensor], m: int) -> Tensor:
-        """At every position the token of the modality that m exchanges with there."""
-        others = torch.stack([x for k, x in enumerate(tokens) if k != m])
-        positions = torch.arange(others.shape[2], device=others.device)
-        # (M-1, B, N, D) indexed at (n mod (M-1), :, n): positions come first.
-        return others[positions % others.shape[0], :, positions].transpose(0, 1)
+
+def _partner(tokens: list[Tensor], m: int) -> Tensor:
+    """At every position the token of the modality that m exchanges with there."""
+    others = torch.stack([x for k, x in enumerate(tokens) if k != m])
+    positions = torch.arange(others.shape[2], device=others.device)
+    # (M-1, B, N, D) indexed at (n mod (M-1), :, n): positions come first.
+    return others[positions % others.shape[0], :, positions].transpose(0, 1)
 
 
 def _mean(x: Tensor, mask: Tensor | None) -> Tensor:

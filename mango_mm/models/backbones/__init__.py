@@ -1,6 +1,7 @@
 """Backbones that read several modalities."""
 
+from mango_mm.models.backbones.block_fusion_backbone import BlockFusionBackbone
 from mango_mm.models.backbones.conv_pyramid import ConvPyramid
 from mango_mm.models.backbones.multi_stream_backbone import MultiStreamBackbone
 
-__all__ = ['ConvPyramid', 'MultiStreamBackbone']
+__all__ = ['BlockFusionBackbone', 'ConvPyramid', 'MultiStreamBackbone']

@@ -12,19 +12,14 @@ from typing import Any
 
 import torch
 from mmengine.model import BaseModule, ModuleDict
-from torch import Tensor, nn
+from torch import Tensor
 
+from mango_mm.models.norms import share_all_but_norms
 from mango_mm.registry import MODELS, build_ours
 
 __all__ = ['MultiStreamBackbone']
 
 SHARING = ('separate', 'shared', 'shared_but_norms')
-NORMS = (
-    nn.LayerNorm,
-    nn.GroupNorm,
-    nn.modules.batchnorm._BatchNorm,
-    nn.modules.instancenorm._InstanceNorm,
-)
 STREAM_CHANNELS = 3  # what pretrained backbones read
 
 
@@ -86,22 +81,12 @@ class MultiStreamBackbone(BaseModule):
             {name: build_ours(MODELS, copy.deepcopy(backbone)) for name in built}
         )
         if sharing == 'shared_but_norms':
-            self._share_all_but_norms()
+            share_all_but_norms(list(self.streams.values()))
 
     def init_weights(self) -> None:
         super().init_weights()
         if self.sharing == 'shared_but_norms':  # a pretrained load may have cut the ties
-            self._share_all_but_norms()
-
-    def _share_all_but_norms(self) -> None:
-        first, *others = self.streams.values()
-        for other in others:
-            for path, module in other.named_modules():
-                if isinstance(module, NORMS):
-                    continue
-                original = first.get_submodule(path)
-                for name, _ in list(module.named_parameters(recurse=False)):
-                    setattr(module, name, getattr(original, name))
+            share_all_but_norms(list(self.streams.values()))
 
     def split(self, inputs: Tensor) -> dict[str, Tensor]:
         """The channels of each modality, (B, C, H, W) each, C the backbone's.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from mmseg.models.segmentors import EncoderDecoder
 from torch import Tensor
 
+from mango_mm.models.backbones import BlockFusionBackbone
 from mango_mm.models.necks import FusionNeck
+from mango_mm.models.segmentors.ensemble_head import FUSED
 from mango_mm.registry import MODELS, build_ours
 
 __all__ = ['MultimodalEncoderDecoder']
@@ -16,7 +19,7 @@ __all__ = ['MultimodalEncoderDecoder']
 
 @MODELS.register_module()
 class MultimodalEncoderDecoder(EncoderDecoder):
-    """Adds the losses of a ``FusionNeck`` to those of any decode and auxiliary heads.
+    """Adds the losses of a ``FusionNeck``, or of fusion in the backbone, to those of the heads.
 
     Everything else (whole and slide inference, test-time augmentation, hooks, DDP) is
     mmseg's. Without a neck it is mmseg's EncoderDecoder, for unimodal baselines. Each
@@ -42,32 +45,54 @@ class MultimodalEncoderDecoder(EncoderDecoder):
             self.neck = build_ours(MODELS, neck)
         self._window_nlls: list[Tensor] | None = None
 
-    def loss(self, inputs: Tensor, data_samples: list[Any]) -> dict[str, Tensor]:
-        """The heads' losses and the neck's, by name."""
+    def encode(self, inputs: Tensor) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """The backbone's pyramid of every modality, and the losses of fusion inside it.
+
+        Of a unimodal backbone, or any other, the one pyramid under the name of its modality,
+        or ``'all'``.
+        """
         losses: dict[str, Tensor] = {}
-        features = self.backbone(inputs)
-        if self.with_neck and isinstance(self.neck, FusionNeck):
-            result = self.neck.fuse(features)
-            features = result.maps
-            losses.update(result.losses)
-        elif self.with_neck:
-            features = self.neck(features)
-        losses.update(self._decode_head_forward_train(features, data_samples))
+        if isinstance(self.backbone, BlockFusionBackbone):
+            features, losses = self.backbone.extract(inputs)
+        else:
+            features = self.backbone(inputs)
+        if not isinstance(features, Mapping):
+            names = getattr(self.backbone, 'use', ('all',))
+            features = {names[0] if len(names) == 1 else 'all': features}
+        return dict(features), losses
+
+    def merge(self, features: Mapping[str, Any]) -> tuple[Any, dict[str, Tensor], Tensor | None]:
+        """What the decode head reads, the neck's losses, and NLL per dimension, (B,) or None."""
+        several = len(features) > 1
+        given = features if several else next(iter(features.values()))
+        if not self.with_neck:
+            return given, {}, None
+        if not isinstance(self.neck, FusionNeck):
+            return self.neck(given), {}, None
+        result = self.neck.fuse(given)
+        wanted = getattr(self.decode_head, 'combine', None) == FUSED
+        maps = {**features, FUSED: result.maps} if wanted else result.maps
+        return maps, result.losses, result.nll_per_dim
+
+    def loss(self, inputs: Tensor, data_samples: list[Any]) -> dict[str, Tensor]:
+        """The losses of the heads, of the neck and of fusion in the backbone, by name."""
+        features, losses = self.encode(inputs)
+        return {**losses, **self.loss_from(features, data_samples)}
+
+    def loss_from(self, features: Mapping[str, Any], data_samples: list[Any]) -> dict[str, Tensor]:
+        """The losses of the neck and of the heads, of features that :meth:`encode` gave."""
+        merged, losses, _ = self.merge(features)
+        losses = {**losses, **self._decode_head_forward_train(merged, data_samples)}
         if self.with_auxiliary_head:
-            losses.update(self._auxiliary_head_forward_train(features, data_samples))
+            losses.update(self._auxiliary_head_forward_train(merged, data_samples))
         return losses
 
     def extract_feat(self, inputs: Tensor) -> Any:
-        """Fused feature maps; notes the likelihood while a prediction is under way."""
-        features = self.backbone(inputs)
-        if not self.with_neck:
-            return features
-        if not isinstance(self.neck, FusionNeck):
-            return self.neck(features)
-        result = self.neck.fuse(features)
-        if self._window_nlls is not None and result.nll_per_dim is not None:
-            self._window_nlls.append(result.nll_per_dim)
-        return result.maps
+        """What the decode head reads; notes the likelihood while a prediction is under way."""
+        merged, _, nll_per_dim = self.merge(self.encode(inputs)[0])
+        if self._window_nlls is not None and nll_per_dim is not None:
+            self._window_nlls.append(nll_per_dim)
+        return merged
 
     def predict(self, inputs: Tensor, data_samples: list[Any] | None = None) -> list[Any]:
         """Mmseg's prediction, with ``nll_per_dim`` on every sample if there is a flow."""
