@@ -130,12 +130,13 @@ def test_a_missing_modality_has_no_influence_and_every_weight_learns(changes):
         torch.testing.assert_close(again[i].pred_score, scores[i])
 
 
-def test_late_fusion_averages_the_logits_of_heads_that_learn_alone():
+def test_late_fusion_averages_the_heads_of_what_a_sample_has_and_they_learn_alone():
     model = build(fusion=None).eval()
     inputs, samples = batch()
     tokens, masks = model.encode(inputs, samples)
     logits, _, _ = model.classify(tokens, masks)
     wanted = (logits['image'] + logits['text']) / 2
+    wanted[2] = logits['image'][2]  # its plot is empty
     predicted = model(inputs, samples, mode='predict')
     torch.testing.assert_close(torch.stack([s.pred_score for s in predicted]), wanted.sigmoid())
     losses = model(inputs, samples, mode='loss')
@@ -238,3 +239,36 @@ def test_it_trains_where_no_toolbox_is_installed(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     assert (tmp_path / 'work/iter_2.pth').is_file()
+
+
+def test_heads_for_every_modality_beside_the_fused_one():
+    model = build(unimodal_heads={}).eval()
+    inputs, samples = batch()
+    logits, _, _ = model.classify(*model.encode(inputs, samples))
+    assert list(logits) == ['image', 'text', 'fused']
+    wanted = logits['fused'].clone()
+    wanted[2] = logits['image'][2]  # it has no plot, so that its poster decides
+    scores = torch.stack([s.pred_score for s in model(inputs, samples, mode='predict')])
+    torch.testing.assert_close(scores, wanted.sigmoid())
+    losses = model(inputs, samples, mode='loss')
+    assert {'loss_cls_image', 'loss_cls_text', 'loss_cls_fused'} <= set(losses)
+    labels = torch.stack([s.gt_label for s in samples])
+    seen = torch.tensor([True, True, False, True])
+    text = torch.nn.functional.binary_cross_entropy_with_logits(logits['text'][seen], labels[seen])
+    torch.testing.assert_close(losses['loss_cls_text'], 0.75 * text)
+
+
+def test_entropy_weights_the_surer_modality_and_a_head_can_be_shared():
+    model = build(fusion=None, unimodal_heads=dict(combine='entropy', shared=True)).eval()
+    assert list(model.heads) == ['shared']
+    inputs, samples = batch(present=[dict(image=True, text=True)] * 4)
+    logits, _, _ = model.classify(*model.encode(inputs, samples))
+    entropies = {
+        m: torch.distributions.Bernoulli(logits=x).entropy().sum(1) for m, x in logits.items()
+    }
+    most = torch.maximum(*entropies.values())
+    weights = {m: torch.exp(most - h)[:, None] for m, h in entropies.items()}
+    wanted = sum(weights[m] * x for m, x in logits.items()) / sum(weights.values())
+    torch.testing.assert_close(model(inputs, samples), wanted)
+    with pytest.raises(ValueError, match='unimodal_heads takes combine'):
+        build(unimodal_heads=dict(combine='product'))

@@ -10,10 +10,15 @@ from mmengine.model import BaseModel, ModuleDict
 from torch import Tensor, nn
 
 from mango_mm.fusion import Fusion
+from mango_mm.fusion.late import certainty, combine_logits
+from mango_mm.models.presence import presence
 from mango_mm.registry import FUSIONS, MODELS, build_ours
 from mango_mm.structures import MultiLabelSample
 
-__all__ = ['MultimodalClassifier']
+__all__ = ['MultimodalClassifier', 'masked_mean']
+
+COMBINE = ('mean', 'entropy')
+FUSED, SHARED = 'fused', 'shared'  # names of heads beside the modalities'
 
 
 @MODELS.register_module()
@@ -29,10 +34,14 @@ class MultimodalClassifier(BaseModel):
         dim: Channels D of the tokens that are fused.
         num_classes: Classes.
         fusion: Config of a fusion. None: of one modality it is the unimodal baseline; of
-            several late fusion: a head for each, whose logits are averaged.
+            several late fusion: a head for each, combined over those that a sample has.
         pool: ``'after'``: all tokens are fused, then averaged; ``'before'``: each modality is
             averaged to one token first, which fusions that join positions need.
         head: Options of ``MultiLabelHead``.
+        unimodal_heads: With a fusion: a dict gives every modality a head of its own besides,
+            which decides where a sample lacks one (MIND). Its keys, with or without a fusion:
+            ``combine``, ``'mean'`` (UME) or ``'entropy'`` (MLA), and ``shared``, one head for
+            all modalities.
         nll_weight: Weight of the flow's negative log-likelihood per dimension.
         data_preprocessor: As in mmengine.
         init_cfg: As in mmengine.
@@ -49,6 +58,7 @@ class MultimodalClassifier(BaseModel):
         fusion: dict[str, Any] | None = None,
         pool: str = 'after',
         head: dict[str, Any] | None = None,
+        unimodal_heads: dict[str, Any] | None = None,
         nll_weight: float = 0.01,
         data_preprocessor: dict[str, Any] | None = None,
         init_cfg: dict[str, Any] | None = None,
@@ -68,15 +78,26 @@ class MultimodalClassifier(BaseModel):
         self.fusion: Fusion | None = None
         if fusion is not None:
             self.fusion = build_ours(FUSIONS, dict(fusion), modalities=self.modalities, dim=dim)
+        several = {'combine': 'mean', 'shared': False, **(unimodal_heads or {})}
+        self.combine, self.shared = several.pop('combine'), several.pop('shared')
+        if several or self.combine not in COMBINE:
+            raise ValueError(
+                f'unimodal_heads takes combine, one of {COMBINE}, and shared; got {unimodal_heads}.'
+            )
         options = {'type': 'MultiLabelHead', **(head or {})}
         width = dim if self.fusion is None else self.fusion.out_dim
-        names = self.modalities if self.fusion is None else ('fused',)
+        names = () if self.fusion is None else (FUSED,)
+        if self.fusion is None or unimodal_heads is not None:
+            names += (SHARED,) if self.shared else self.modalities
         self.heads = ModuleDict(
             {
-                name: build_ours(MODELS, options, in_channels=width, num_classes=num_classes)
+                name: build_ours(
+                    MODELS, options, num_classes=num_classes,
+                    in_channels=width if name == FUSED else dim,
+                )
                 for name in names
             }
-        )
+        )  # fmt: skip
 
     def init_weights(self) -> None:
         """Initialise, then put the fusion back to its own start."""
@@ -104,23 +125,61 @@ class MultimodalClassifier(BaseModel):
         """Logits (B, num_classes), losses or samples with scores, as mmengine's modes ask."""
         tokens, masks = self.encode(inputs, data_samples)
         logits, losses, nll = self.classify(tokens, masks)
-        if mode == 'tensor':
-            return torch.stack(list(logits.values())).mean(dim=0)
         if mode == 'loss':
-            labels = torch.stack([sample.gt_label for sample in data_samples or ()])
-            for name, value in logits.items():
-                key = 'loss_cls' if len(logits) == 1 else f'loss_cls_{name}'
-                losses[key] = self.heads[name].loss(value, labels)
-            return losses
+            return {**losses, **self.head_losses(logits, data_samples or ())}
+        present = self.presence(data_samples)
+        if mode == 'tensor':
+            return self.combined(logits, present)
         if mode != 'predict':
             raise ValueError(f"mode must be 'tensor', 'loss' or 'predict'; got {mode!r}.")
-        scores = torch.stack(list(logits.values())).mean(dim=0).sigmoid()
+        scores = self.combined(logits, present).sigmoid()
         samples = list(data_samples or (MultiLabelSample() for _ in scores))
         for i, sample in enumerate(samples):
             sample.pred_score, sample.thresholds = scores[i], self.head.thresholds.clone()
             if nll is not None:
                 sample.nll_per_dim = nll[i]
         return samples
+
+    def presence(self, samples: Sequence[MultiLabelSample] | None) -> Tensor | None:
+        """Which modalities the samples have, bool (B, M); None: all."""
+        if samples is None:
+            return None
+        return presence([s.metainfo for s in samples], self.modalities, some=False)
+
+    def head_of(self, name: str) -> Any:
+        """The head of a modality, or of the fused feature."""
+        return self.heads[SHARED if self.shared and name != FUSED else name]
+
+    def head_losses(
+        self, logits: Mapping[str, Tensor], samples: Sequence[MultiLabelSample]
+    ) -> dict[str, Tensor]:
+        """The loss of every head, over the samples that have its modality."""
+        labels = torch.stack([sample.gt_label for sample in samples])
+        present = self.presence(samples) if len(logits) > 1 else None
+        losses = {}
+        for name, value in logits.items():
+            key = 'loss_cls' if len(logits) == 1 else f'loss_cls_{name}'
+            if present is None or name == FUSED:  # a fusion masks what is absent itself
+                losses[key] = self.head_of(name).loss(value, labels)
+                continue
+            seen = present[:, self.modalities.index(name)].to(value.device)
+            share = seen.float().mean()  # as if the others had a loss of zero; 0 if none has it
+            found = self.head_of(name).loss(value[seen], labels[seen]) if seen.any() else 0.0
+            losses[key] = share * found + 0.0 * value.sum()
+        return losses
+
+    def combined(self, logits: Mapping[str, Tensor], present: Tensor | None = None) -> Tensor:
+        """One prediction (B, num_classes) of those of the heads."""
+        if len(logits) == 1:
+            return next(iter(logits.values()))
+        if FUSED in logits and present is None:
+            return logits[FUSED]
+        stacked = torch.stack([logits[m] for m in self.modalities])
+        scores = certainty(stacked, multi_label=True) if self.combine == 'entropy' else None
+        joint = combine_logits(stacked, scores, present)
+        if FUSED not in logits or present is None:
+            return joint
+        return torch.where(present.all(dim=1)[:, None].to(joint.device), logits[FUSED], joint)
 
     def encode(
         self, inputs: Mapping[str, Any], data_samples: Sequence[MultiLabelSample] | None = None
@@ -151,8 +210,11 @@ class MultimodalClassifier(BaseModel):
         self, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor | None]:
         """Logits of every head, further losses, and the flow's NLL per dimension, (B,)."""
+        logits = {}
+        if self.fusion is None or len(self.heads) > 1:
+            for m in self.modalities:
+                logits[m] = self.head_of(m)(masked_mean(tokens[m], masks[m]))
         if self.fusion is None:
-            logits = {m: self.heads[m](masked_mean(tokens[m], masks[m])) for m in self.modalities}
             return logits, {}, None
         if self.pool == 'before':
             pooled = {m: masked_mean(tokens[m], masks[m])[:, None] for m in self.modalities}
@@ -171,7 +233,8 @@ class MultimodalClassifier(BaseModel):
         if nll is not None:
             losses['loss_nll'] = self.nll_weight * nll.mean()
             losses['nll_per_dim'] = nll.mean().detach()
-        return {'fused': self.heads['fused'](masked_mean(output.fused, real))}, losses, nll
+        logits[FUSED] = self.heads[FUSED](masked_mean(output.fused, real))
+        return logits, losses, nll
 
     def _pad(
         self, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor]

@@ -10,7 +10,9 @@ import torch
 from mmengine.model import BaseModule, ModuleDict
 from torch import Tensor, nn
 
+from mango_mm.fusion.late import certainty, combine_logits
 from mango_mm.models.norms import share_all_but_norms
+from mango_mm.models.presence import presence
 from mango_mm.registry import MODELS, build_ours
 
 __all__ = ['FUSED', 'EnsembleHead']
@@ -112,23 +114,18 @@ class EnsembleHead(BaseModule):
         Returns:
             Logits (B, K, h, w).
         """
-        stacked = torch.stack([logits[m] for m in self.modalities])  # (M, B, K, h, w)
+        stacked = torch.stack([logits[m] for m in self.modalities])
+        scores = None
         if self.combine == 'learned':
-            scores = self.alpha.view(-1, 1, 1, 1, 1).expand(-1, stacked.shape[1], -1, -1, -1)
+            scores = self.alpha.view(-1, 1, 1, 1, 1)
         elif self.combine == 'entropy':
-            log_p = stacked.log_softmax(dim=2)
-            scores = (log_p.exp() * log_p).sum(dim=2, keepdim=True)
-        else:
-            scores = stacked.new_zeros(*stacked.shape[:2], 1, 1, 1)
-        if present is not None:
-            present = present.to(stacked.device)
-            scores = scores.masked_fill(~present.T[:, :, None, None, None], -torch.inf)
-        joint = (scores.softmax(dim=0) * stacked).sum(dim=0)
+            scores = certainty(stacked)
+        joint = combine_logits(stacked, scores, present)
         if self.combine != 'fused':
             return joint
         if present is None:
             return logits[FUSED]
-        whole = present.all(dim=1)[:, None, None, None]
+        whole = present.all(dim=1).to(joint.device)[:, None, None, None]
         return torch.where(whole, logits[FUSED], joint)
 
     def loss(
@@ -182,21 +179,3 @@ class EnsembleHead(BaseModule):
                 )
             kept.append(labelled)
         return kept
-
-
-def presence(metas: Sequence[Mapping[str, Any]], modalities: Sequence[str]) -> Tensor | None:
-    """Which modalities the samples have, bool (B, M); None where none says that it lacks one.
-
-    Raises:
-        ValueError: If a sample has none of them.
-    """
-    rows = [[bool((meta.get('present') or {}).get(m, True)) for m in modalities] for meta in metas]
-    if all(all(row) for row in rows):
-        return None
-    for row, meta in zip(rows, metas):
-        if not any(row):
-            raise ValueError(
-                f'a sample must have one of {tuple(modalities)}; '
-                f'{meta.get("img_path", "one")} has none.'
-            )
-    return torch.tensor(rows)
