@@ -22,6 +22,7 @@ __all__ = [
     'HOOKS',
     'METRICS',
     'MODELS',
+    'MODEL_WRAPPERS',
     'TRANSFORMS',
     'VISUALIZERS',
     'build_ours',
@@ -30,6 +31,9 @@ __all__ = [
 SCOPE = 'mango_mm'
 
 MODELS = Registry('model', parent=root.MODELS, scope=SCOPE, locations=['mango_mm.models'])
+MODEL_WRAPPERS = Registry(
+    'model wrapper', parent=root.MODEL_WRAPPERS, scope=SCOPE, locations=['mango_mm.models']
+)
 DATASETS = Registry('dataset', parent=root.DATASETS, scope=SCOPE, locations=['mango_mm.datasets'])
 TRANSFORMS = Registry(
     'transform', parent=root.TRANSFORMS, scope=SCOPE, locations=['mango_mm.datasets.transforms']

@@ -18,9 +18,16 @@ from mango_mm.models.heads import (
 from mango_mm.models.lazy import register_lazily
 from mango_mm.models.losses import AsymmetricLoss, MultiLabelBCELoss
 from mango_mm.models.necks import FusionNeck
+from mango_mm.models.strategies import MIND, MLA, UMT, AlternatingDataParallel, UmURL, UnimodalProbe
 from mango_mm.models.text import TransformersTextEncoder, WordTextEncoder
 
 __all__ = [
+    'MIND',
+    'MLA',
+    'UMT',
+    'AlternatingDataParallel',
+    'UmURL',
+    'UnimodalProbe',
     'AsymmetricLoss',
     'BlockFusionBackbone',
     'ConvPyramid',

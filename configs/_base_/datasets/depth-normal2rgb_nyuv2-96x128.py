@@ -17,9 +17,7 @@ test_pipeline = [
     dict(type='mango_mm.ResizeDomains', size=crop_size),
     dict(type='mango_mm.PackDomains'),
 ]
-common = dict(
-    type='mango_mm.TaskonomyDataset', data_root=data_root, sources=sources, target=target
-)
+common = dict(type='mango_mm.TaskonomyDataset', data_root=data_root, sources=sources, target=target)
 train_dataloader = dict(
     batch_size=8,
     num_workers=2,

@@ -12,9 +12,7 @@ train_pipeline = [
     dict(type='mango_mm.PackFilm'),
 ]
 test_pipeline = [*load, dict(type='mango_mm.PackFilm')]
-common = dict(
-    type='mango_mm.MMIMDbDataset', data_root=data_root, genres=genres, missing='error'
-)
+common = dict(type='mango_mm.MMIMDbDataset', data_root=data_root, genres=genres, missing='error')
 train_dataloader = dict(
     batch_size=32,
     num_workers=2,

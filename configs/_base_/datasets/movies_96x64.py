@@ -1,6 +1,24 @@
 # 3890 films with posters, plots and 17 genres in the layout of MM-IMDB.
 data_root = '{{$MANGO_DATA_ROOT:../shared/data}}/movies'
-genres = ['Drama', 'Comedy', 'Thriller', 'Action', 'Romance', 'Adventure', 'Crime', 'Science Fiction', 'Horror', 'Family', 'Fantasy', 'Mystery', 'Animation', 'History', 'War', 'Music', 'Western']
+genres = [
+    'Drama',
+    'Comedy',
+    'Thriller',
+    'Action',
+    'Romance',
+    'Adventure',
+    'Crime',
+    'Science Fiction',
+    'Horror',
+    'Family',
+    'Fantasy',
+    'Mystery',
+    'Animation',
+    'History',
+    'War',
+    'Music',
+    'Western',
+]
 num_classes = 17
 load = [
     dict(type='mango_mm.LoadPoster'),
@@ -12,9 +30,7 @@ train_pipeline = [
     dict(type='mango_mm.PackFilm'),
 ]
 test_pipeline = [*load, dict(type='mango_mm.PackFilm')]
-common = dict(
-    type='mango_mm.MMIMDbDataset', data_root=data_root, genres=genres, missing='error'
-)
+common = dict(type='mango_mm.MMIMDbDataset', data_root=data_root, genres=genres, missing='error')
 train_dataloader = dict(
     batch_size=32,
     num_workers=2,

@@ -124,6 +124,17 @@ class MultiStreamBackbone(BaseModule):
             features = {name: _as_tuple(self.streams[name](x)) for name, x in parts.items()}
         return next(iter(features.values())) if len(features) == 1 else features
 
+    def encode_one(self, inputs: Tensor, modality: str) -> tuple[Tensor, ...]:
+        """The pyramid of one modality alone; the other streams do not run.
+
+        Raises:
+            KeyError: If it has no stream.
+        """
+        if modality not in self.use:
+            raise KeyError(f'the backbone has streams for {self.use}; got {modality!r}.')
+        name = modality if modality in self.streams else self.use[0]
+        return _as_tuple(self.streams[name](self.split(inputs)[modality]))
+
     def _run_shared(self, parts: dict[str, Tensor]) -> dict[str, tuple[Tensor, ...]]:
         """All modalities as one larger batch through the one stream."""
         stream = next(iter(self.streams.values()))

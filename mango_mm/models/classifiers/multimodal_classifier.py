@@ -182,21 +182,25 @@ class MultimodalClassifier(BaseModel):
         return torch.where(present.all(dim=1)[:, None].to(joint.device), logits[FUSED], joint)
 
     def encode(
-        self, inputs: Mapping[str, Any], data_samples: Sequence[MultiLabelSample] | None = None
+        self,
+        inputs: Mapping[str, Any],
+        data_samples: Sequence[MultiLabelSample] | None = None,
+        *,
+        only: Sequence[str] | None = None,
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Tokens (B, N_m, dim) and masks (B, N_m) of every modality.
+        """Tokens (B, N_m, dim) and masks (B, N_m) of every modality, or of ``only`` some.
 
         Raises:
             KeyError: If a modality is missing from the inputs.
         """
-        missing = [m for m in self.modalities if m not in inputs]
+        names = self.modalities if only is None else tuple(only)
+        missing = [m for m in names if m not in inputs]
         if missing:
             raise KeyError(
-                f'the model reads {self.modalities}; the input lacks {missing} '
-                f'(it has {list(inputs)}).'
+                f'the model reads {names}; the input lacks {missing} (it has {list(inputs)}).'
             )
         tokens, masks = {}, {}
-        for m in self.modalities:
+        for m in names:
             x, mask = self.encoders[m](inputs[m])
             if mask is None:
                 mask = x.new_ones(x.shape[:2], dtype=torch.bool)

@@ -1,0 +1,28 @@
+"""MIND: a head for poster, plot and both, taught by uni-modal teachers, films.
+
+Run:     python tools/train.py configs/mind/mind_small_1xb32-1000it_movies-96x64.py
+Needs:   $MANGO_DATA_ROOT/movies (default ../shared/data/movies), see its README
+         its two teachers: python tools/train.py on the configs named below
+Ours:    docs/fusions.md
+"""
+
+_base_ = '../mind/multi-head_small_1xb32-1000it_movies-96x64.py'
+model = dict(
+    _delete_=True,
+    type='mango_mm.MIND',
+    student={{_base_.model}},
+    teachers=dict(
+        image=[
+            dict(
+                config='configs/unimodal/image_small_1xb32-1000it_movies-96x64.py',
+                checkpoint='work_dirs/image_small_1xb32-1000it_movies-96x64/latest',
+            )
+        ],
+        text=[
+            dict(
+                config='configs/unimodal/text_small_1xb32-1000it_movies-96x64.py',
+                checkpoint='work_dirs/text_small_1xb32-1000it_movies-96x64/latest',
+            )
+        ],
+    ),
+)

@@ -1,0 +1,18 @@
+"""MLA's model, one head for both modalities, trained jointly, films.
+
+Run:     python tools/train.py configs/mla/mla-joint_small_1xb32-1000it_movies-96x64.py
+Needs:   $MANGO_DATA_ROOT/movies (default ../shared/data/movies), see its README
+Ours:    docs/fusions.md
+"""
+
+_base_ = [
+    '../_base_/datasets/movies_96x64.py',
+    '../_base_/models/classifier_small.py',
+    '../_base_/schedules/films_1000it.py',
+    '../_base_/classification_runtime.py',
+]
+model = dict(
+    num_classes={{_base_.num_classes}},
+    fusion=None,
+    unimodal_heads=dict(combine='entropy', shared=True),
+)

@@ -1,0 +1,18 @@
+"""MLA's model, one head for both modalities, trained jointly, generated rooms.
+
+Run:     python tools/train.py configs/mla/mla-joint_small_1xb8-600it_mini-rooms-72x96.py
+Needs:   data/mini_rooms: python tools/prepare/mini_rooms.py
+Ours:    docs/fusions.md
+"""
+
+_base_ = [
+    '../_base_/datasets/mini-rooms_72x96.py',
+    '../_base_/models/segmentor_small_heads.py',
+    '../_base_/schedules/scratch_600it.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(
+    data_preprocessor={{_base_.data_preprocessor}},
+    neck=None,
+    decode_head=dict(combine='entropy', shared=True, head=dict(num_classes={{_base_.num_classes}})),
+)

@@ -1,0 +1,24 @@
+"""UMT: concatenation whose encoders learn from uni-modal teachers, films.
+
+Run:     python tools/train.py configs/umt/umt_small_1xb32-1000it_movies-96x64.py
+Needs:   $MANGO_DATA_ROOT/movies (default ../shared/data/movies), see its README
+         its two teachers: python tools/train.py on the configs named below
+Ours:    docs/fusions.md
+"""
+
+_base_ = '../concat/concat_small_1xb32-1000it_movies-96x64.py'
+model = dict(
+    _delete_=True,
+    type='mango_mm.UMT',
+    student={{_base_.model}},
+    teachers=dict(
+        image=dict(
+            config='configs/unimodal/image_small_1xb32-1000it_movies-96x64.py',
+            checkpoint='work_dirs/image_small_1xb32-1000it_movies-96x64/latest',
+        ),
+        text=dict(
+            config='configs/unimodal/text_small_1xb32-1000it_movies-96x64.py',
+            checkpoint='work_dirs/text_small_1xb32-1000it_movies-96x64/latest',
+        ),
+    ),
+)

@@ -1,0 +1,24 @@
+"""UMT: concatenation whose streams learn from uni-modal teachers, generated rooms.
+
+Run:     python tools/train.py configs/umt/umt_small_1xb8-600it_mini-rooms-72x96.py
+Needs:   data/mini_rooms: python tools/prepare/mini_rooms.py
+         its two teachers: python tools/train.py on the configs named below
+Ours:    docs/fusions.md
+"""
+
+_base_ = '../concat/concat_small_1xb8-600it_mini-rooms-72x96.py'
+model = dict(
+    _delete_=True,
+    type='mango_mm.UMT',
+    student={{_base_.model}},
+    teachers=dict(
+        rgb=dict(
+            config='configs/unimodal/rgb_small_1xb8-600it_mini-rooms-72x96.py',
+            checkpoint='work_dirs/rgb_small_1xb8-600it_mini-rooms-72x96/latest',
+        ),
+        depth=dict(
+            config='configs/unimodal/depth_small_1xb8-600it_mini-rooms-72x96.py',
+            checkpoint='work_dirs/depth_small_1xb8-600it_mini-rooms-72x96/latest',
+        ),
+    ),
+)

@@ -1,0 +1,23 @@
+"""UmURL: self-supervised pretraining of both encoders, generated films.
+
+Run:     python tools/train.py configs/umurl/umurl_small_1xb32-600it_mini-movies-96x64.py
+Needs:   data/mini_movies, written by tools/demo_imdb.py
+Ours:    docs/fusions.md
+"""
+
+_base_ = '../concat/concat_small_1xb32-600it_mini-movies-96x64.py'
+model = dict(
+    _delete_=True,
+    type='mango_mm.UmURL',
+    student={{_base_.model}},
+    in_channels=128,
+    pool_first=True,  # a poster has 24 tokens, a plot as many as words
+)
+val_cfg = None
+val_dataloader = None
+val_evaluator = None
+test_cfg = None
+test_dataloader = None
+test_evaluator = None
+default_hooks = dict(checkpoint=dict(save_best=None, rule=None))
+custom_hooks = [dict(type='mango_mm.RandomStateHook'), dict(type='mango_mm.VocabularyHook')]
