@@ -1,10 +1,12 @@
 """Training strategies on segmentation and classification: what defines each of them."""
 
 import copy
+import time
 
 import pytest
 import torch
 from mmengine.config import ConfigDict
+from mmengine.logging import MessageHub
 from mmengine.optim import OptimWrapper
 from mmengine.registry import init_default_scope
 from mmengine.structures import PixelData
@@ -261,6 +263,12 @@ def test_mind_answers_without_a_modality_and_does_not_look_at_it(task, tmp_path)
         a, b = predict(inputs), predict(changed)
     torch.testing.assert_close(a[1], b[1])  # lacks it: nothing changes
     assert not torch.allclose(a[0], b[0])  # has it
+
+
+@pytest.fixture(autouse=True)
+def start_of_training():
+    """MLA's alpha follows the progress of the run; a run of another test may be at its end."""
+    MessageHub.get_instance(f'test {time.monotonic()}')
 
 
 class Watched(OptimWrapper):
