@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
+import queue
 import statistics
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,12 @@ TASK_METRICS = {
     'kernel_random_features': ('kernel, random features', 3),
 }
 METRICS = {**TASK_METRICS, 'nll_per_dim': ('NLL / dim (nats)', 2)}
+COSTS = {
+    'params': ('params (M)', 3),
+    'gflops': ('GFLOPs', 3),
+    'latency_ms': ('latency (ms)', 1),
+    'train_mib': ('training memory (MiB)', 0),
+}
 HEADLINES = ('mIoU', 'MAE', 'macro_f1')  # one of them stands for a run while it goes on
 TESTED = 'tested.json'
 TRAIN = 'import sys; from mango_mm.apis.compare import _train; _train(sys.argv[1:])'
@@ -47,11 +55,21 @@ TRAIN = 'import sys; from mango_mm.apis.compare import _train; _train(sys.argv[1
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One row of a comparison: a config under a name, with overrides ``key=value``."""
+    """One row of a comparison: a config under a name, with overrides ``key=value``.
+
+    Attributes:
+        name: Of the row.
+        config: The config file.
+        options: Overrides. ``{NAME}`` stands for the work dir of a run named in ``after``.
+        after: Runs that have to be through before, of the same seed: teachers, pretraining.
+        reports: Whether it validates; a pretraining need not, and is no row of the table.
+    """
 
     name: str
     config: str
     options: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    reports: bool = True
 
 
 def compare(
@@ -59,20 +77,21 @@ def compare(
     seeds: Iterable[int],
     out: str | Path,
     *,
-    jobs: int = 1,
+    jobs: int | None = None,
     threads: int = 1,
     options: Sequence[str] = (),
     test_best: bool = False,
 ) -> list[dict[str, Any]]:
     """Train every run with every seed, each in a process of its own.
 
-    What ``out/results.jsonl`` holds is not run again; an interrupted run resumes.
+    What ``out/results.jsonl`` holds is not run again; an interrupted run resumes. A run that
+    fails does not stop the others, but those that come ``after`` it.
 
     Args:
-        runs: What to compare.
+        runs: What to compare. A run stands behind those that it comes after.
         seeds: Of each.
         out: Folder for work dirs and results.
-        jobs: Processes at a time.
+        jobs: Processes at a time; None: one, or one per GPU.
         threads: Threads of each.
         options: Overrides for all runs.
         test_best: Report, instead of the last validation, a test of the checkpoint that
@@ -82,67 +101,148 @@ def compare(
         One dict per run and seed: its metrics, and its duration in seconds.
 
     Raises:
+        ValueError: If ``out`` holds a result of other options, or ``after`` names no run before.
         RuntimeError: If a training fails; names its log.
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     results = out / 'results.jsonl'
     lines = [json.loads(x) for x in results.read_text().splitlines()] if results.exists() else []
+    _check(runs, lines, options)
     done = {(line['name'], line['seed']) for line in lines}
     todo = [(run, seed) for seed in seeds for run in runs if (run.name, seed) not in done]
     lock = threading.Lock()
+    devices = _devices(jobs)
+    futures: dict[tuple[str, int], Future[None]] = {}
 
     def work(run: Run, seed: int) -> None:
-        line = _run(run, seed, out, threads, options, test_best=test_best)
+        for name in run.after:
+            if (name, seed) in futures:
+                futures[name, seed].result()
+        with _taken(devices) as device:
+            line = _run(run, seed, out, threads, options, test_best=test_best, device=device)
         with lock:
             lines.append(line)
             with open(results, 'a') as file:
                 file.write(json.dumps(line) + '\n')
-            key = next(key for key in (*HEADLINES, *METRICS) if key in line)
+            key = next((key for key in (*HEADLINES, *METRICS) if key in line), None)
+            score = f'{key} {line[key]:.{METRICS[key][1]}f}' if key else 'done'
             print(
-                f'[{len(lines)}/{len(done) + len(todo)}] {run.name}, seed {seed}: '
-                f'{key} {line[key]:.{METRICS[key][1]}f} in {line["seconds"]:.0f} s',
+                f'[{len(lines)}/{len(done) + len(todo)}] {run.name}, seed {seed}: {score} in '
+                f'{line["seconds"]:.0f} s',
                 flush=True,
             )
 
-    with ThreadPoolExecutor(jobs) as pool:
-        for future in [pool.submit(work, run, seed) for run, seed in todo]:
-            future.result()
+    with ThreadPoolExecutor(devices.qsize()) as pool:
+        for run, seed in todo:
+            futures[run.name, seed] = pool.submit(work, run, seed)
+    for future in futures.values():
+        future.result()
     return lines
 
 
+def _check(runs: Sequence[Run], lines: Sequence[Mapping[str, Any]], options: Sequence[str]) -> None:
+    """Raise if results are of other runs than these, or runs in no order that works."""
+    known: dict[str, Run] = {}
+    for run in runs:
+        missing = [name for name in run.after if name not in known]
+        if missing:
+            raise ValueError(f'{run.name} comes after {missing}, which must be listed before it.')
+        if run.name in known:
+            raise ValueError(f'two runs are named {run.name!r}.')
+        known[run.name] = run
+    for line in lines:
+        known_run = known.get(line['name'])
+        if known_run is None:
+            continue
+        wanted = set(_options_of(known_run, options))
+        if {*line['options']} != wanted or Path(line['config']).name != Path(known_run.config).name:
+            differ = sorted({*line['options']} ^ wanted) or [line['config'], known_run.config]
+            raise ValueError(
+                f'there is a result of {line["name"]!r}, seed {line["seed"]}, with another config '
+                f'or other options ({differ}). Take another folder, or remove its line.'
+            )
+
+
+def _options_of(run: Run, options: Sequence[str]) -> list[str]:
+    """All overrides of a run; those of a validation that it does not have are left out."""
+    unused = () if run.reports else ('val_', 'test_')
+    return [*(o for o in options if not o.startswith(unused)), *run.options]
+
+
+def _devices(jobs: int | None) -> queue.SimpleQueue[str | None]:
+    """What runs take turns at: GPUs, by their number, or mere places."""
+    import torch
+
+    gpus: list[str | None] = [str(i) for i in range(torch.cuda.device_count())]
+    count = jobs or max(1, len(gpus))
+    places: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    for i in range(count):
+        places.put(gpus[i % len(gpus)] if gpus else None)
+    return places
+
+
+@contextlib.contextmanager
+def _taken(devices: queue.SimpleQueue[str | None]) -> Any:
+    device = devices.get()
+    try:
+        yield device
+    finally:
+        devices.put(device)
+
+
 def _run(
-    run: Run, seed: int, out: Path, threads: int, options: Sequence[str], *, test_best: bool
+    run: Run,
+    seed: int,
+    out: Path,
+    threads: int,
+    options: Sequence[str],
+    *,
+    test_best: bool,
+    device: str | None,
 ) -> dict[str, Any]:
     work_dir = out / run.name / f'seed{seed}'
     work_dir.mkdir(parents=True, exist_ok=True)
-    overrides = [f'randomness.seed={seed}', *options, *run.options]
+    given = _options_of(run, options)
+    overrides = [f'randomness.seed={seed}', *(_filled(o, run.after, out, seed) for o in given)]
     start = time.monotonic()
-    how = 'test-best' if test_best else 'validate'
+    how = 'test-best' if test_best and run.reports else 'validate'
     command = [sys.executable, '-W', 'ignore', '-c', TRAIN, run.config, str(work_dir), how]
     with open(work_dir / 'stdout.txt', 'a') as log:
         process = subprocess.run(
             [*command, *overrides],
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={**os.environ, 'OMP_NUM_THREADS': str(threads)},
+            env={
+                **os.environ,
+                'OMP_NUM_THREADS': str(threads),
+                **({} if device is None else {'CUDA_VISIBLE_DEVICES': device}),
+            },
         )
     if process.returncode:
         raise RuntimeError(f'{run.name}, seed {seed}: training failed; see {work_dir}/stdout.txt')
     validations = [
         line for line in read_scalars(work_dir) if not TASK_METRICS.keys().isdisjoint(line)
     ]
-    if not validations:
+    if run.reports and not validations:
         raise RuntimeError(f'{run.name}, seed {seed}: {work_dir} holds no validation.')
-    last = json.loads((work_dir / TESTED).read_text()) if test_best else validations[-1]
+    last = validations[-1] if validations else {}
+    if test_best and run.reports:
+        last = json.loads((work_dir / TESTED).read_text())
     return {
         'name': run.name,
         'config': str(run.config),
         'seed': seed,
-        'options': overrides[1:],
+        'options': given,
         'seconds': round(time.monotonic() - start, 1),
         **{key: float(last[key]) for key in METRICS if key in last},
     }
+
+
+def _filled(option: str, after: Sequence[str], out: Path, seed: int) -> str:
+    for name in after:
+        option = option.replace(f'{{{name}}}', str((out / name / f'seed{seed}').resolve()))
+    return option
 
 
 def _train(arguments: list[str]) -> None:
@@ -166,10 +266,23 @@ def _train(arguments: list[str]) -> None:
         (Path(work_dir) / TESTED).write_text(json.dumps(metrics))
 
 
-def render_table(lines: Sequence[dict[str, Any]], names: Iterable[str]) -> str:
-    """A Markdown table: mean and, over several seeds, standard deviation."""
+def render_table(
+    lines: Sequence[dict[str, Any]],
+    names: Iterable[str],
+    costs: Mapping[str, Mapping[str, float]] | None = None,
+) -> str:
+    """A Markdown table: mean and, over several seeds, standard deviation.
+
+    Args:
+        lines: Results, as :func:`compare` returns them.
+        names: Rows, in this order; what has no result is left out.
+        costs: What :func:`~mango_mm.apis.cost.measure_costs` returned, for further columns.
+    """
+    lines = [line for line in lines if not METRICS.keys().isdisjoint(line)]
     columns = [key for key in METRICS if any(key in line for line in lines)]
-    header = ['fusion', 'seeds', *(METRICS[key][0] for key in columns), 's per run']
+    priced = [key for key in COSTS if any(key in row for row in (costs or {}).values())]
+    titles = [*(METRICS[k][0] for k in columns), *(COSTS[k][0] for k in priced)]
+    header = ['fusion', 'seeds', *titles, 's per run']
     rows = [header, ['---'] * len(header)]
     for name in names:
         of = [line for line in lines if line['name'] == name]
@@ -180,6 +293,9 @@ def render_table(lines: Sequence[dict[str, Any]], names: Iterable[str]) -> str:
             values, digits = [line[key] for line in of if key in line], METRICS[key][1]
             spread = f' ± {statistics.stdev(values):.{digits}f}' if len(values) > 1 else ''
             cells.append(f'{statistics.mean(values):.{digits}f}{spread}' if values else '-')
+        for key in priced:
+            value = (costs or {}).get(name, {}).get(key)
+            cells.append('-' if value is None else f'{value:.{COSTS[key][1]}f}')
         cells.append(f'{statistics.mean(line["seconds"] for line in of):.0f}')
         rows.append(cells)
     return '\n'.join('| ' + ' | '.join(row) + ' |' for row in rows)

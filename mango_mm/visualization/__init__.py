@@ -1,5 +1,6 @@
 """Pictures that people look at: panels per sample, curves per run, ratios per benchmark."""
 
+from mango_mm.visualization.comparison import draw_comparison
 from mango_mm.visualization.curves import draw_curves
 from mango_mm.visualization.panels import colour_depth, colour_labels, draw_panel
 from mango_mm.visualization.ratios import draw_bars, draw_ratios
@@ -8,6 +9,7 @@ __all__ = [
     'colour_depth',
     'colour_labels',
     'draw_bars',
+    'draw_comparison',
     'draw_curves',
     'draw_panel',
     'draw_ratios',

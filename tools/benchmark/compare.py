@@ -1,9 +1,12 @@
 r"""Train several configs with several seeds at one budget and tabulate the result.
 
-What has been run is in OUT/results.jsonl and is not run again; an interrupted run resumes.
-The table gives mean and standard deviation over seeds of the last validation.
+A suite is a file that lists configs, seeds and a budget: mini (a table in minutes on a CPU), nyuv2,
+ablations, movies, or a path to one of your own. What has been run is in OUT/results.jsonl and is
+not run again; an interrupted run resumes. Writes OUT/table.md, comparison.png, curves.png and
+costs.json: parameters, operations, latency and memory of the same models.
 
 Example:
+    python tools/benchmark/compare.py mini --jobs 2
     python tools/benchmark/compare.py --out work_dirs/compare --seeds 0 1 2 --jobs 2 \
         --run concat=configs/concat/concat_small_1xb8-600it_mini-rooms-72x96.py \
         --run mango=configs/mango/mango-l2_small_1xb8-600it_mini-rooms-72x96.py
@@ -12,10 +15,17 @@ Options of one run follow its config: --run NAME=CONFIG:model.neck.nll_weight=0
 """
 
 import argparse
+import json
+import subprocess
+import sys
 from pathlib import Path
 
-from mango_mm.apis.compare import Run, compare, render_table
-from mango_mm.visualization import draw_curves
+from mango_mm.apis.compare import METRICS, Run, compare, render_table
+from mango_mm.apis.cost import measure_costs
+from mango_mm.apis.suite import Suite, load_suite
+from mango_mm.visualization import draw_comparison, draw_curves
+
+SUITES = Path(__file__).parent / 'suites'
 
 
 def parse_run(text: str) -> Run:
@@ -27,36 +37,97 @@ def parse_run(text: str) -> Run:
     return Run(name, config, tuple(options.split()))
 
 
+def suite_of(args: argparse.Namespace) -> Suite:
+    """The suite that the arguments name or spell out."""
+    if bool(args.suite) == bool(args.run):
+        raise SystemExit('give either a suite or --run; see --help.')
+    if not args.suite:
+        runs = tuple(parse_run(text) for text in args.run)
+        return Suite('Comparison', runs, (0, 1, 2))
+    named = SUITES / f'{args.suite}.yml'
+    try:
+        return load_suite(named if named.is_file() else args.suite)
+    except (FileNotFoundError, ValueError) as error:
+        known = sorted(p.stem for p in SUITES.glob('*.yml'))
+        raise SystemExit(f'{error} Suites that come along: {known}.') from error
+
+
+def make_data(suite: Suite) -> None:
+    """Run the commands that make the suite's data, where it is not there."""
+    for path, command in suite.needs.items():
+        if not Path(path).exists():
+            print(f'{path} does not exist: {command}', flush=True)
+            words = [sys.executable if w == 'python' else w for w in command.split()]
+            if subprocess.run(words).returncode or not Path(path).exists():
+                raise SystemExit(f'{path} is needed, and this did not make it: {command}')
+
+
+def costs_of(suite: Suite, out: Path) -> dict[str, dict[str, float]]:
+    """Costs of all rows, measured once."""
+    path = out / 'costs.json'
+    costs = json.loads(path.read_text()) if path.is_file() else {}
+    rows = [run for run in suite.runs if run.reports]
+    if any(run.name not in costs for run in rows):
+        print('measuring parameters, operations, latency and memory', flush=True)
+        costs = measure_costs({run.name: (run.config, {}) for run in rows})
+        path.write_text(json.dumps(costs, indent=1) + '\n')
+    return costs
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--run', action='append', required=True, metavar='NAME=CONFIG[:K=V ...]')
-    parser.add_argument('--out', type=Path, required=True, help='folder for runs and results')
-    parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
-    parser.add_argument('--jobs', type=int, default=1, help='runs at a time')
+    parser.add_argument('suite', nargs='?', help='a suite: its name or a path')
+    parser.add_argument('--run', action='append', metavar='NAME=CONFIG[:K=V ...]')
+    parser.add_argument('--out', type=Path, help='for runs and results; work_dirs/SUITE')
+    parser.add_argument('--only', nargs='+', metavar='NAME', help='these rows of the suite')
+    parser.add_argument('--seeds', type=int, nargs='+', help="instead of the suite's")
+    parser.add_argument('--jobs', type=int, help='runs at a time; default: one, or one per GPU')
     parser.add_argument('--threads', type=int, default=1, help='threads of each run')
     parser.add_argument(
         '--test-best', action='store_true',
         help='report a test of the best checkpoint, not the last validation',
     )  # fmt: skip
+    parser.add_argument('--no-costs', action='store_true', help='leave out the columns of costs')
     parser.add_argument('--cfg-options', nargs='*', default=[], help='for every run')
     args = parser.parse_args()
-    runs = [parse_run(text) for text in args.run]
+    suite = suite_of(args)
+    name = Path(args.suite).stem if args.suite else 'compare'
+    out = args.out or Path('work_dirs') / f'suite_{name}'
+    runs = [run for run in suite.runs if not args.only or run.name in args.only]
+    if not runs:
+        raise SystemExit(f'--only must name some of {[run.name for run in suite.runs]}.')
+    seeds = args.seeds or list(suite.seeds)
+    make_data(suite)
     lines = compare(
         runs,
-        args.seeds,
-        args.out,
+        seeds,
+        out,
         jobs=args.jobs,
         threads=args.threads,
-        options=args.cfg_options,
-        test_best=args.test_best,
+        options=[*suite.options, *args.cfg_options],
+        test_best=args.test_best or suite.test_best,
     )
-    table = render_table(lines, [run.name for run in runs])
-    (args.out / 'table.md').write_text(table + '\n')
-    first = {run.name: args.out / run.name / f'seed{args.seeds[0]}' for run in runs}
-    draw_curves(first, ('loss', 'mIoU', 'nll_per_dim'), args.out / 'curves.png')
+    rows = [run.name for run in runs if run.reports]
+    costs = None if args.no_costs else costs_of(suite, out)
+    table = render_table(lines, rows, costs)
+    (out / 'table.md').write_text(f'# {suite.title}\n\n{table}\n')
+    of = {n: [x for x in lines if x['name'] == n] for n in rows}
+    known = [k for k in (suite.headline, *METRICS) if any(k in x for x in lines)]
+    headline = known[0] if known else suite.headline
+    drawn = {n: [x[headline] for x in found if headline in x] for n, found in of.items()}
+    drawn = {n: values for n, values in drawn.items() if values}
+    if drawn:
+        draw_comparison(
+            drawn, out / 'comparison.png', xlabel=METRICS[headline][0], title=suite.title
+        )
+    first = {n: out / n / f'seed{seeds[0]}' for n in rows}
+    there = {n: folder for n, folder in first.items() if any(folder.glob('*/vis_data'))}
+    if there:
+        draw_curves(there, ('loss', headline, 'nll_per_dim'), out / 'curves.png')
     print(table)
+    print(f'written to {out}: table.md, comparison.png, curves.png, results.jsonl')
 
 
 if __name__ == '__main__':

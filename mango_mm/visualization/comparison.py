@@ -1,0 +1,47 @@
+"""Comparison: every run of every model as a dot, their means and spreads."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+__all__ = ['draw_comparison']
+
+
+def draw_comparison(
+    values: Mapping[str, Sequence[float]], path: str | Path, *, xlabel: str, title: str = ''
+) -> None:
+    """One row per model: a dot per seed, a line at the mean, a bar of one standard deviation.
+
+    Args:
+        values: Scores of every model, one per seed.
+        path: The picture (PNG).
+        xlabel: Name of the score.
+        title: Above the plot.
+
+    Raises:
+        ValueError: If there is nothing to draw.
+    """
+    import matplotlib
+
+    matplotlib.use('Agg')
+    from matplotlib import pyplot as plt
+
+    if not values:
+        raise ValueError('a comparison needs at least one model; got none.')
+    figure, axis = plt.subplots(figsize=(7, 0.9 + 0.32 * len(values)))
+    for row, scores in enumerate(values.values()):
+        mean = statistics.mean(scores)
+        spread = statistics.stdev(scores) if len(scores) > 1 else 0.0
+        axis.barh(row, 2 * spread, left=mean - spread, height=0.5, color='C0', alpha=0.25)
+        axis.plot([mean, mean], [row - 0.3, row + 0.3], color='C0', linewidth=2)
+        axis.plot(scores, [row] * len(scores), 'o', color='black', markersize=3)
+    axis.set_yticks(range(len(values)), list(values))
+    axis.invert_yaxis()
+    axis.set(xlabel=f'{xlabel} (dots: seeds; bar: mean and one standard deviation)', title=title)
+    axis.grid(alpha=0.3, axis='x')
+    figure.tight_layout()
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
