@@ -204,13 +204,16 @@ def _run(
     work_dir = out / run.name / f'seed{seed}'
     work_dir.mkdir(parents=True, exist_ok=True)
     given = _options_of(run, options)
-    overrides = [f'randomness.seed={seed}', *(_filled(o, run.after, out, seed) for o in given)]
+    overrides = {f'randomness.seed={seed}': False}
+    for option in given:
+        filled = _filled(option, run.after, out, seed)
+        overrides[filled] = filled != option  # a path is taken as it is, commas and all
     start = time.monotonic()
     how = 'test-best' if test_best and run.reports else 'validate'
     command = [sys.executable, '-W', 'ignore', '-c', TRAIN, run.config, str(work_dir), how]
     with open(work_dir / 'stdout.txt', 'a') as log:
         process = subprocess.run(
-            [*command, *overrides],
+            [*command, json.dumps(overrides)],
             stdout=log,
             stderr=subprocess.STDOUT,
             env={
@@ -251,11 +254,11 @@ def _train(arguments: list[str]) -> None:
 
     from mango_mm.apis.run import test, train
 
-    config, work_dir, how, *overrides = arguments
+    config, work_dir, how, overrides = arguments
     options = {}
-    for override in overrides:
+    for override, literal in json.loads(overrides).items():
         key, _, value = override.partition('=')
-        options[key] = DictAction._parse_iterable(value)
+        options[key] = value if literal else DictAction._parse_iterable(value)
     resume = (Path(work_dir) / 'last_checkpoint').exists()
     train(config, work_dir=work_dir, options=options, resume=resume)
     if how == 'test-best':

@@ -1,7 +1,10 @@
 """Comparisons: resumable, and a table whose numbers can be checked by hand."""
 
+import json
+
 import pytest
-from rooms import MANGO, SHORT, iterations, make_rooms
+import yaml
+from rooms import MANGO, ROOT, SHORT, iterations, make_rooms, run
 
 from mango_mm.apis.compare import Run, compare, render_table
 
@@ -37,3 +40,81 @@ def test_what_has_been_run_is_not_run_again(tmp_path, monkeypatch, capsys):
 def test_a_training_that_fails_names_its_log(tmp_path):
     with pytest.raises(RuntimeError, match=r'bad, seed 3: training failed; see .*stdout\.txt'):
         compare([Run('bad', 'no_such_config.py')], [3], tmp_path)
+
+
+def a_line(**changes):
+    return {'name': 'a', 'config': 'x/a.py', 'seed': 0, 'options': ['k=1'], 'seconds': 1.0,
+            'mIoU': 1.0, **changes}  # fmt: skip
+
+
+def test_a_result_of_other_options_is_not_taken_for_this_one(tmp_path):
+    (tmp_path / 'results.jsonl').write_text(json.dumps(a_line()) + '\n')
+    assert compare([Run('a', 'y/a.py', ('k=1',))], [0], tmp_path) == [a_line()]
+    assert compare([Run('a', 'y/a.py')], [0], tmp_path, options=['k=1']) == [a_line()]
+    for other in (Run('a', 'x/a.py', ('k=2',)), Run('a', 'x/b.py', ('k=1',))):
+        with pytest.raises(ValueError, match="a result of 'a', seed 0, with another config"):
+            compare([other], [0], tmp_path)
+    with pytest.raises(ValueError, match=r"b comes after \['a'\], which must be listed before"):
+        compare([Run('b', 'b.py', after=('a',)), Run('a', 'a.py')], [0], tmp_path / 'new')
+    with pytest.raises(ValueError, match="two runs are named 'a'"):
+        compare([Run('a', 'a.py'), Run('a', 'b.py')], [0], tmp_path / 'new')
+
+
+def test_costs_are_columns_and_a_pretraining_is_no_row():
+    lines = [a_line(), {'name': 'pretraining', 'seed': 0, 'seconds': 2.0}]
+    costs = {'a': {'params': 1.5, 'gflops': 0.25, 'latency_ms': 3.0, 'train_mib': 40.0}}
+    header, _, *rows = render_table(lines, ['pretraining', 'a'], costs).splitlines()
+    assert header == (
+        '| fusion | seeds | mIoU | params (M) | GFLOPs | latency (ms) | training memory (MiB) '
+        '| s per run |'
+    )
+    assert rows == ['| a | 1 | 1.00 | 1.500 | 0.250 | 3.0 | 40 | 1 |']
+
+
+@pytest.mark.slow
+def test_a_suite_runs_teachers_first_and_a_second_time_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv('MANGO_MINI_ROOMS', str(make_rooms(tmp_path / 'rooms')))
+    stem = 'small_1xb8-600it_mini-rooms-72x96.py'
+    pairs = dict(o.split('=') for o in [*SHORT, *iterations(1, 1)])
+    suite = {
+        'title': 'Tiny',
+        'options': pairs,
+        'needs': {str(tmp_path / 'rooms'): 'false'},
+        'runs': [
+            {'name': 'RGB only', 'config': f'configs/unimodal/rgb_{stem}'},
+            {'name': 'UMT', 'config': f'configs/umt/umt_{stem}', 'after': ['RGB only'],
+             'options': {'model.teachers.rgb.checkpoint': '{RGB only}/latest'}},
+        ],
+    }  # fmt: skip
+    # The teacher of depth is left out by a config of its own.
+    config = tmp_path / f'umt_{stem}'
+    config.write_text(
+        f"_base_ = '{ROOT}/configs/umt/umt_{stem}'\n"
+        f"model = dict(teachers=dict(_delete_=True, rgb=dict(config='configs/unimodal/rgb_{stem}', "
+        "checkpoint='none')))\n"
+    )
+    suite['runs'][1].update(config=str(config))
+    (tmp_path / 'tiny.yml').write_text(yaml.safe_dump(suite))
+    command = ['tools/benchmark/compare.py', tmp_path / 'tiny.yml', '--out', tmp_path / 'out']
+    first = run(tmp_path / 'rooms', *command, '--jobs', 2, cwd=ROOT)
+    assert first.returncode == 0, first.stderr[-2000:]
+    order = [line for line in first.stdout.splitlines() if line.startswith('[')]
+    assert [line.split(',')[0] for line in order] == ['[1/2] RGB only', '[2/2] UMT']
+    for name in ('table.md', 'comparison.png', 'curves.png', 'costs.json', 'results.jsonl'):
+        assert (tmp_path / 'out' / name).stat().st_size > 100, name
+    costs = json.loads((tmp_path / 'out/costs.json').read_text())
+    assert costs['UMT']['params'] > costs['RGB only']['params'] > 0.1
+    stamps = {p: p.stat().st_mtime for p in (tmp_path / 'out').rglob('*.pth')}
+    second = run(tmp_path / 'rooms', *command, cwd=ROOT)
+    assert second.returncode == 0, second.stderr[-2000:]
+    assert not [line for line in second.stdout.splitlines() if line.startswith('[')]
+    assert stamps == {p: p.stat().st_mtime for p in (tmp_path / 'out').rglob('*.pth')}
+    table = [line for line in first.stdout.splitlines() if line.startswith('|')]
+    assert table == [line for line in second.stdout.splitlines() if line.startswith('|')]
+
+
+def test_a_failing_run_stops_what_comes_after_it_only(tmp_path, capsys):
+    runs = [Run('bad', 'no_such_config.py'), Run('student', 'none.py', after=('bad',))]
+    with pytest.raises(RuntimeError, match='bad, seed 0: training failed'):
+        compare(runs, [0], tmp_path)
+    assert not (tmp_path / 'student').exists()
