@@ -64,7 +64,8 @@ class MangoFusion(Fusion):
         recipe: A name in ``mango_block.RECIPES`` or a list of step names.
         layers: Options of the blocks' layers: fields of ``LayerOptions``.
         window: Side, or height and width, of the windows that a token grid is cut into.
-        reduction: ``'concat'``, ``'sum'`` or ``'sequence'``: how z becomes one feature.
+        reduction: ``'concat'``, ``'sum'``, ``'sequence'`` or ``'embed'``: how z becomes one
+            feature; see ``fusion/reduction.py``.
         normalize: Normalise every token before the flow.
         detach_encoder: Keep the gradient of ``log_prob`` out of the encoders. Costs a
             second pass of the flow in training.
@@ -146,7 +147,7 @@ class MangoFusion(Fusion):
             seen = z
         log_prob = gaussian_log_prob(seen, mask) + log_det
         latents = self._leave(z, grid)
-        fused, fused_mask = self.reduce(latents, self._split_mask(joint))
+        fused, fused_mask = self.reduce(latents, self._split_mask(joint), grid)
         batch = tokens[0].shape[0]
         return FusionOutput(
             fused=fused,

@@ -3,6 +3,11 @@
 concat      W [z_1; ...; z_M] at every position      equal token counts
 sum         W (z_1 + ... + z_M) at every position    equal token counts
 sequence    W z for every token of every modality    any token counts
+embed       W [z_1; ...; z_M] + conv([z_1; ...])     maps of one size
+
+``embed`` lets a position see its neighbours: conv is 1 x 1, depthwise 3 x 3, GELU, 1 x 1, as
+in the channel embedding of CMX (https://arxiv.org/abs/2203.04838), without its normalisation.
+A flow in windows meets its neighbours nowhere else.
 """
 
 from __future__ import annotations
@@ -12,9 +17,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from mango_mm.fusion.alignment import require_grid
+from mango_mm.fusion.tokens import map_to_tokens, tokens_to_map
+
 __all__ = ['Reduction']
 
-HOW = ('concat', 'sum', 'sequence')
+HOW = ('concat', 'sum', 'sequence', 'embed')
 
 
 class Reduction(nn.Module):
@@ -24,7 +32,7 @@ class Reduction(nn.Module):
         num_modalities: M.
         dim: Channels D of the tokens.
         out_dim: Channels E of the result.
-        how: ``'concat'``, ``'sum'`` or ``'sequence'``.
+        how: ``'concat'``, ``'sum'``, ``'sequence'`` or ``'embed'``.
 
     Raises:
         ValueError: If ``how`` is unknown.
@@ -40,15 +48,27 @@ class Reduction(nn.Module):
         if how not in HOW:
             raise ValueError(f'reduction must be one of {HOW}; got {how!r}.')
         self.how = how
-        self.project = nn.Linear(num_modalities * dim if how == 'concat' else dim, out_dim)
+        width = num_modalities * dim if how in ('concat', 'embed') else dim
+        self.project = nn.Linear(width, out_dim)
+        if how == 'embed':
+            self.embed = nn.Sequential(
+                nn.Conv2d(width, out_dim, 1),
+                nn.Conv2d(out_dim, out_dim, 3, padding=1, groups=out_dim),
+                nn.GELU(),
+                nn.Conv2d(out_dim, out_dim, 1),
+            )
 
     def forward(
-        self, tokens: Sequence[Tensor], masks: Sequence[Tensor] | None = None
+        self,
+        tokens: Sequence[Tensor],
+        masks: Sequence[Tensor] | None = None,
+        grid: tuple[int, int] | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """The feature, (B, N, E), and its mask, (B, N) or None.
 
         Raises:
-            ValueError: If positions have to match and the token counts differ.
+            ValueError: If positions have to match and the token counts differ, or ``embed``
+                has no grid.
         """
         if self.how == 'sequence':
             mask = None if masks is None else torch.cat(list(masks), dim=1)
@@ -59,6 +79,11 @@ class Reduction(nn.Module):
                 f'reduction={self.how!r} needs as many tokens of each modality; got {lengths}. '
                 "Use reduction='sequence'."
             )
-        joint = torch.cat(list(tokens), dim=2) if self.how == 'concat' else sum(tokens)
+        joint = sum(tokens) if self.how == 'sum' else torch.cat(list(tokens), dim=2)
         mask = None if masks is None else torch.stack(list(masks)).any(dim=0)
-        return self.project(joint), mask
+        if self.how != 'embed':
+            return self.project(joint), mask
+        if mask is not None:
+            joint = joint * mask[..., None]  # no neighbour sees padding
+        size = require_grid("reduction='embed'", grid)
+        return self.project(joint) + map_to_tokens(self.embed(tokens_to_map(joint, size))), mask

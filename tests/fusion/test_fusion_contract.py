@@ -18,6 +18,9 @@ ZOO = {
     'CEN': lambda m: fusion.ChannelExchangeFusion(m, D, E),
     'CMX': lambda m: fusion.CMXFusion(m, D, E, num_heads=2),
     'DEQ': lambda m: fusion.DEQFusion(m, D, E),
+    'MANGO, embedding': lambda m: fusion.MangoFusion(
+        m, D, window=(4, 6), out_dim=E, depth=1, reduction='embed'
+    ),
     'Gemini': lambda m: fusion.GeminiFusion(m, D, E, num_heads=2),
     'GMU': lambda m: fusion.GatedFusion(m, D, E),
     'MCMulT': lambda m: fusion.MCMulTFusion(m, D, E, num_heads=2),

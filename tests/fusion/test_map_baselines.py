@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from mango_mm.fusion import CMXFusion, MCMulTFusion, U3MFusion
 from mango_mm.fusion.baselines.cross_attention import CrossBlock
+from mango_mm.fusion.reduction import Reduction
 
 B, C, H, W = 2, 8, 5, 7
 MAPS = {m: torch.randn(B, C, H, W) for m in 'ab'}
@@ -115,3 +116,24 @@ def test_one_modality_is_nothing_to_exchange():
             kind(('a',), C)
         with pytest.raises(ValueError, match='num_heads must divide dim'):
             kind(('a', 'b'), C, num_heads=3)
+
+
+def test_the_embedding_reduction_adds_a_depthwise_convolution_of_all():
+    reduce = Reduction(2, C, 6, 'embed')
+    maps = torch.cat(list(MAPS.values()), 1)
+    e = reduce.embed
+    inner = F.conv2d(maps, e[0].weight, e[0].bias)
+    deep = F.conv2d(inner, e[1].weight, e[1].bias, padding=1, groups=6)
+    wanted = layer(reduce.project, maps) + F.conv2d(F.gelu(deep), e[3].weight, e[3].bias)
+    tokens = list(TOKENS.values())
+    got, _ = reduce(tokens, grid=(H, W))
+    torch.testing.assert_close(got, wanted.flatten(2).transpose(1, 2), rtol=1e-4, atol=1e-5)
+    seen = torch.ones(B, H * W, dtype=torch.bool)
+    seen[:, -1] = False
+    changed = [x.clone() for x in tokens]
+    for x in changed:
+        x[:, -1] = 99.0
+    a, b = (reduce(x, [seen, seen], (H, W))[0] for x in (tokens, changed))
+    torch.testing.assert_close(a[:, :-1], b[:, :-1])
+    with pytest.raises(ValueError, match="reduction='embed' works on maps and needs grid="):
+        reduce(tokens)
