@@ -1,0 +1,21 @@
+"""Channel exchange at every layer norm of a ViT-B/16 whose weights both modalities share, NYU Depth V2, the pack of 795 training images.
+
+Run:     python tools/train.py configs/cen/cen-blocks_vit-b16_1xb8-40k_nyuv2-pack-256x256.py
+Needs:   $MANGO_DATA_ROOT/nyuv2 (default ../shared/data/nyuv2), see its README
+Ours:    not measured
+"""
+
+_base_ = [
+    '../_base_/datasets/nyuv2-pack_256x256.py',
+    '../_base_/models/segmentor_vit-b16_blocks.py',
+    '../_base_/schedules/tokenfusion_40k.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(
+    data_preprocessor={{_base_.data_preprocessor}},
+    backbone=dict(
+        fusion=dict(type='ChannelExchange'),
+        blocks=r'layers\.\d+\.ln[12]',
+    ),
+    decode_head=dict(head=dict(num_classes={{_base_.num_classes}})),
+)

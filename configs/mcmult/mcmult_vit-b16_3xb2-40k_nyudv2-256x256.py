@@ -1,0 +1,18 @@
+"""MCMulT between two ViT-B/16 streams, NYU Depth V2.
+
+Run:     python tools/train.py configs/mcmult/mcmult_vit-b16_3xb2-40k_nyudv2-256x256.py
+Needs:   data/nyu_depth_v2, see mango_mm/datasets/nyu_depth_v2.py
+Ours:    not measured
+"""
+
+_base_ = [
+    '../_base_/datasets/nyudv2_256x256.py',
+    '../_base_/models/segmentor_vit-b16.py',
+    '../_base_/schedules/tokenfusion_40k.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(
+    data_preprocessor={{_base_.data_preprocessor}},
+    decode_head=dict(num_classes={{_base_.num_classes}}),
+    neck=dict(fusion=dict(_delete_=True, type='MCMulTFusion')),
+)

@@ -1,0 +1,23 @@
+"""TokenFusion in every block of a MiT-B0 whose weights both modalities share, NYU Depth V2.
+
+Run:     python tools/train.py configs/tokenfusion/tokenfusion-blocks_mit-b0_2xb4-40k_nyudv2-480x640.py
+Needs:   data/nyu_depth_v2, see mango_mm/datasets/nyu_depth_v2.py
+Ours:    not measured
+"""
+
+_base_ = [
+    '../_base_/datasets/nyudv2_480x640.py',
+    '../_base_/models/segmentor_mit-b0_blocks.py',
+    '../_base_/schedules/tokenfusion_40k.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(
+    data_preprocessor={{_base_.data_preprocessor}},
+    backbone=dict(
+        fusion=dict(type='TokenExchange'),
+        blocks=r'layers\.(\d+)\.1\.\d+',  # one scorer per stage
+        read='norm1',
+        write='attn.proj_drop',  # before the residual sum
+    ),
+    decode_head=dict(head=dict(num_classes={{_base_.num_classes}})),
+)

@@ -1,0 +1,23 @@
+"""TokenFusion in every block of a ViT-B/16 whose weights both modalities share, NYU Depth V2.
+
+Run:     python tools/train.py configs/tokenfusion/tokenfusion-blocks_vit-b16_3xb2-40k_nyudv2-256x256.py
+Needs:   data/nyu_depth_v2, see mango_mm/datasets/nyu_depth_v2.py
+Ours:    not measured
+"""
+
+_base_ = [
+    '../_base_/datasets/nyudv2_256x256.py',
+    '../_base_/models/segmentor_vit-b16_blocks.py',
+    '../_base_/schedules/tokenfusion_40k.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(
+    data_preprocessor={{_base_.data_preprocessor}},
+    backbone=dict(
+        fusion=dict(type='TokenExchange'),
+        blocks=r'(layers)\.\d+',  # one scorer for all blocks
+        read='ln1',
+        write='attn.proj_drop',  # before the residual sum
+    ),
+    decode_head=dict(head=dict(num_classes={{_base_.num_classes}})),
+)
