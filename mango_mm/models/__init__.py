@@ -6,7 +6,12 @@ What needs mmagic is imported when it is built; what needs a missing host says s
 from mango_mm.hosts import has_host
 from mango_mm.models import fusions
 from mango_mm.models.autoencoders import LatentFlow, MaskedAutoencoder
-from mango_mm.models.backbones import BlockFusionBackbone, ConvPyramid, MultiStreamBackbone
+from mango_mm.models.backbones import (
+    BlockFusionBackbone,
+    ConvPyramid,
+    MultiStreamBackbone,
+    PatchPixels,
+)
 from mango_mm.models.classifiers import MultimodalClassifier
 from mango_mm.models.extractors import RandomFeatures
 from mango_mm.models.heads import (
@@ -39,6 +44,7 @@ __all__ = [
     'MultiLabelHead',
     'MultiStreamBackbone',
     'MultimodalClassifier',
+    'PatchPixels',
     'PixelShuffleDecoder',
     'RandomFeatures',
     'TransformersTextEncoder',

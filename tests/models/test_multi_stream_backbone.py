@@ -5,6 +5,7 @@ import torch
 from mmengine.registry import init_default_scope
 
 from mango_mm.models import MultiStreamBackbone
+from mango_mm.registry import MODELS
 
 MIT = dict(
     type='mmseg.MixVisionTransformer',
@@ -100,3 +101,17 @@ def test_wrong_channels_are_named():
         build()(torch.randn(1, 3, 32, 32))
     with pytest.raises(ValueError, match="'hyper' must have 1 channel or the 3 .* got 5"):
         MultiStreamBackbone(MIT, dict(hyper=5))
+
+
+def test_without_an_encoder_a_map_holds_every_pixel():
+    backbone = MODELS.build(dict(type='mango_mm.PatchPixels', patch_size=4))
+    x = torch.randn(2, 3, 10, 12)
+    (got,) = backbone(x)
+    assert got.shape == (2, 48, 3, 3)
+    assert backbone.out_channels == 48
+    patch = got[1, :, 2, 1].view(3, 4, 4)
+    torch.testing.assert_close(patch[:, :2], x[1, :, 8:, 4:8])
+    assert not patch[:, 2:].any()
+    assert list(backbone.parameters()) == []
+    with pytest.raises(ValueError, match='patch_size must be positive; got 0'):
+        MODELS.build(dict(type='mango_mm.PatchPixels', patch_size=0))
