@@ -1,5 +1,6 @@
 """The built package carries what MIM looks for, and its base needs torch and numpy alone."""
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -59,7 +60,20 @@ def test_every_model_of_the_index_exists():
     models = []
     for path in index['Import']:
         models += yaml.safe_load((ROOT / path).read_text())['Models']
-    assert len(models) == len(list((ROOT / 'configs/mango').glob('*.py'))) == 34
+    leaves = {p.stem for p in (ROOT / 'configs').rglob('*.py') if '_base_' not in p.parts}
+    names = [model['Name'] for model in models]
+    assert len(names) == len(set(names)) > 250
+    assert set(names) == leaves - {p.stem for p in (ROOT / 'configs/autoencoder').glob('*.py')}
     for model in models:
         assert Path(model['Config']).stem == model['Name']
         assert (ROOT / model['Config']).is_file()
+
+
+def test_every_folder_of_configs_says_what_it_is():
+    folders = [p for p in (ROOT / 'configs').iterdir() if p.name not in ('_base_', 'autoencoder')]
+    assert len(folders) == 20
+    for folder in folders:
+        text = (folder / 'README.md').read_text()
+        for line in text.splitlines():
+            for link in re.findall(r'\]\(([^)#]+)\)', line):
+                assert link.startswith('http') or (folder / link).resolve().exists(), (folder, link)
