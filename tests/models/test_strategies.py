@@ -361,6 +361,44 @@ def test_umurl_teaches_the_encoders_alone_and_its_loss_falls(task):
     assert trained == wanted
 
 
+@pytest.mark.parametrize('kind', ['UMT', 'UnimodalProbe', 'MIND', 'MLA', 'UmURL'])
+def test_three_modalities_train(kind, tmp_path):
+    names = ('rgb', 'depth', 'thermal')
+    streams = dict(STREAMS, modalities=dict(rgb=3, depth=1, thermal=1))
+    neck = dict(NECK, modalities=list(names))
+
+    def student(head, given=neck, use=None):
+        return dict(segmentor(head, given), backbone=dict(streams, use=use))
+
+    specs = {}
+    for name in names:
+        config = student(HEAD, None, [name])
+        path = str(tmp_path / f'{name}.pth')
+        torch.save({'state_dict': build(config).state_dict()}, path)
+        specs[name] = dict(config=config, checkpoint=path)
+    options = dict(
+        UMT=dict(student=student(HEAD), teachers=specs),
+        UnimodalProbe=dict(student=student(HEAD), teachers=specs),
+        MIND=dict(
+            student=student(dict(ensemble('fused', shared=False), modalities=list(names))),
+            teachers={m: [spec] for m, spec in specs.items()},
+        ),
+        MLA=dict(
+            student=student(dict(ensemble('entropy', shared=True), modalities=list(names)), None)
+        ),
+        UmURL=dict(student=student(HEAD), in_channels=16, dim=8, num_heads=2, out_dim=6),
+    )[kind]
+    model = build(dict(type=f'mango_mm.{kind}', **options))
+    model.init_weights()
+    model.train()
+    _, samples = batch('segmentation')
+    total, _ = model.parse_losses(model(torch.randn(4, 5, 32, 32), samples, mode='loss'))
+    total.backward()
+    assert total.isfinite()
+    idle = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
+    assert idle == []  # DDP would stop at one
+
+
 def test_umurls_views_are_its_equations():
     model = make('UmURL', 'segmentation', in_channels=16, dim=8, num_heads=2, out_dim=6).eval()
     inputs, samples = batch('segmentation')

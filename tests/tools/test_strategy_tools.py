@@ -147,8 +147,9 @@ def test_two_processes_alternate_as_one_with_the_whole_batch(workplace, tmp_path
 
 
 @pytest.mark.slow
-def test_two_processes_train_mla_through_the_tool(workplace, tmp_path):
-    config = ROOT / f'configs/mla/mla_{ROOMS}.py'
+@pytest.mark.parametrize('name', ['mla/mla', 'tokenfusion/tokenfusion-blocks'])
+def test_two_processes_train_through_the_tool(name, workplace, tmp_path):
+    config = ROOT / f'configs/{name}_{ROOMS}.py'
     done = run_on(
         workplace / 'rooms', '-m', 'torch.distributed.run', '--nproc_per_node=2', '--standalone',
         ROOT / 'tools/train.py', config, '--work-dir', tmp_path, '--launcher', 'pytorch',
