@@ -15,6 +15,7 @@ from mango_mm.datasets.transforms.loading import (  # noqa: E402
     LoadImage,
     LoadSegmentation,
 )
+from mango_mm.datasets.transforms.missing import DropModality  # noqa: E402
 from mango_mm.datasets.transforms.movies import (  # noqa: E402
     LoadFilmFeatures,
     LoadPoster,
@@ -24,6 +25,7 @@ from mango_mm.datasets.transforms.pack_domains import PackDomains  # noqa: E402
 from mango_mm.datasets.transforms.stacking import StackModalities  # noqa: E402
 
 __all__ = [
+    'DropModality',
     'LoadDepth',
     'LoadDomains',
     'LoadFilmFeatures',
