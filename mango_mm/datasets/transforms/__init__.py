@@ -4,6 +4,7 @@ from mango_mm.hosts import require_host
 
 require_host('mmcv', 'mango_mm.datasets.transforms')
 
+from mango_mm.datasets.transforms.degrade import Degrade  # noqa: E402
 from mango_mm.datasets.transforms.domains import (  # noqa: E402
     LoadDomains,
     RandomCropDomains,
@@ -25,6 +26,7 @@ from mango_mm.datasets.transforms.pack_domains import PackDomains  # noqa: E402
 from mango_mm.datasets.transforms.stacking import StackModalities  # noqa: E402
 
 __all__ = [
+    'Degrade',
     'DropModality',
     'LoadDepth',
     'LoadDomains',

@@ -1,0 +1,191 @@
+"""How sensors fail: degradations of an RGB-D frame or of a film, in five severities.
+
+Each takes what it degrades and a random generator, and leaves its input as it is. Units: depth
+in metres, 0 where nothing was measured; RGB 0..255.
+
+=================  =========================================  ================================
+name               what happens                               severity 1 .. 5
+=================  =========================================  ================================
+depth_dropout      blocks of depth are not measured           share .2 .. 1
+depth_quantise     depth in steps                             .1, .2, .4, .8, 1.6 m
+depth_scale        all depths too long or too short           factor 1.1, 1.25, 1.5, 2, 3 or 1/..
+depth_frozen       depth of another frame                     1, 4, 16, 64, 256 frames away
+shift              depth moved against RGB                    2, 4, 8, 16, 32 % of the width
+rotate             depth turned against RGB                   2, 5, 10, 20, 45 degrees
+rgb_blackout       RGB goes dark                              x .4, .2, .1, .03, 0
+rgb_noise          Gaussian noise on RGB                      sigma 10, 20, 40, 60, 90
+rgb_blur           Gaussian blur of RGB                       sigma 1, 2, 4, 6, 9 % of the width
+rgb_frozen         RGB of another frame                       as depth_frozen
+swapped            RGB shows depth, depth shows brightness    share of the frame .2 .. 1
+text_shuffled      words in random order                      share of words .2 .. 1
+text_other         the plot of another film                   share of words .2 .. 1
+=================  =========================================  ================================
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Callable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ['DEGRADATIONS', 'FROZEN_STEPS', 'SEVERITIES', 'degrade_frame', 'degrade_text']
+
+Image = NDArray[Any]
+Rng = np.random.Generator
+SEVERITIES = (1, 2, 3, 4, 5)
+SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
+QUANTISE_M = (0.1, 0.2, 0.4, 0.8, 1.6)
+SCALES = (1.1, 1.25, 1.5, 2.0, 3.0)
+SHIFTS = (0.02, 0.04, 0.08, 0.16, 0.32)
+DEGREES = (2.0, 5.0, 10.0, 20.0, 45.0)
+DARKNESS = (0.4, 0.2, 0.1, 0.03, 0.0)
+NOISE = (10.0, 20.0, 40.0, 60.0, 90.0)
+BLUR = (0.01, 0.02, 0.04, 0.06, 0.09)
+FROZEN_STEPS = (1, 4, 16, 64, 256)
+BLOCKS = 8  # along the longer side
+
+
+def _blocks(shape: tuple[int, ...], share: float, rng: Rng) -> NDArray[np.bool_]:
+    """A mask of square blocks that covers about a share of an image; all of it at 1."""
+    height, width = shape[:2]
+    side = max(1, math.ceil(max(height, width) / BLOCKS))
+    rows, columns = math.ceil(height / side), math.ceil(width / side)
+    count = rows * columns
+    chosen = np.zeros(count, bool)
+    chosen[rng.permutation(count)[: round(share * count)]] = True
+    grid = chosen.reshape(rows, columns).repeat(side, 0).repeat(side, 1)
+    return np.asarray(grid[:height, :width])
+
+
+def depth_dropout(rgb: Image, depth: Image, level: int, rng: Rng) -> tuple[Image, Image]:
+    return rgb, np.where(_blocks(depth.shape, SHARES[level], rng), np.float32(0), depth)
+
+
+def depth_quantise(rgb: Image, depth: Image, level: int, rng: Rng) -> tuple[Image, Image]:
+    step = np.float32(QUANTISE_M[level])
+    return rgb, np.where(depth > 0, np.maximum(np.round(depth / step), 1) * step, 0)
+
+
+def depth_scale(rgb: Image, depth: Image, level: int, rng: Rng) -> tuple[Image, Image]:
+    factor = SCALES[level] if rng.random() < 0.5 else 1 / SCALES[level]
+    return rgb, depth * np.float32(factor)
+
+
+def shift(rgb: Image, depth: Image, level: int, rng: Rng) -> tuple[Image, Image]:
+    distance, angle = SHIFTS[level] * depth.shape[1], rng.uniform(0, 2 * math.pi)
+    move = ((1, 0, distance * math.cos(angle)), (0, 1, distance * math.sin(angle)))
+    return rgb, _warp(depth, np.array(move))
+
+
+def rotate(rgb: Image, depth: Image, level: int, rng: Rng) -> tuple[Image, Image]:
+    angle = DEGREES[level] * (1 if rng.random() < 0.5 else -1)
+    height, width = depth.shape
+    return rgb, _warp(depth, cv2.getRotationMatrix2D((width / 2, height / 2), angle, 1.0))
+
+
+def _warp(depth: Image, matrix: Image) -> Image:
+    """Nearest neighbours, so that no depth is invented; 0 comes in from outside."""
+    size = (depth.shape[1], depth.shape[0])
+    return np.asarray(cv2.warpAffine(depth, matrix, size, flags=cv2.INTER_NEAREST))
+
+
+def rgb_blackout(rgb: Image, depth: Image, level: int, rng: Rng) -> tuple[Image, Image]:
+    return _as_bytes(rgb.astype(np.float32) * DARKNESS[level]), depth
+
+
+def rgb_noise(rgb: Image, depth: Image, level: int, rng: Rng) -> tuple[Image, Image]:
+    noise = rng.normal(0, NOISE[level], rgb.shape).astype(np.float32)
+    return _as_bytes(rgb.astype(np.float32) + noise), depth
+
+
+def rgb_blur(rgb: Image, depth: Image, level: int, rng: Rng) -> tuple[Image, Image]:
+    return np.asarray(cv2.GaussianBlur(rgb, (0, 0), BLUR[level] * rgb.shape[1])), depth
+
+
+def swapped(rgb: Image, depth: Image, level: int, rng: Rng) -> tuple[Image, Image]:
+    """Each sensor's cable in the other's socket: both images in the other's range."""
+    where = _blocks(depth.shape, SHARES[level], rng)
+    top = float(depth.max()) or 1.0
+    shown = _as_bytes(depth * (255 / top))[..., None]
+    measured = rgb.mean(axis=2).astype(np.float32) * np.float32(top / 255)
+    return np.where(where[..., None], shown, rgb), np.where(where, measured, depth)
+
+
+def _as_bytes(values: Image) -> Image:
+    return np.clip(np.round(values), 0, 255).astype(np.uint8)
+
+
+FRAME: dict[str, Callable[[Image, Image, int, Rng], tuple[Image, Image]]] = {
+    'depth_dropout': depth_dropout,
+    'depth_quantise': depth_quantise,
+    'depth_scale': depth_scale,
+    'shift': shift,
+    'rotate': rotate,
+    'rgb_blackout': rgb_blackout,
+    'rgb_noise': rgb_noise,
+    'rgb_blur': rgb_blur,
+    'swapped': swapped,
+}
+FROZEN = ('depth_frozen', 'rgb_frozen')
+TEXT = ('text_shuffled', 'text_other')
+DEGRADATIONS = (*FRAME, *FROZEN, *TEXT)
+
+
+def degrade_frame(
+    kind: str,
+    rgb: Image,
+    depth: Image,
+    severity: int,
+    rng: Rng,
+    other: tuple[Image, Image] | None = None,
+) -> tuple[Image, Image]:
+    """A degraded RGB-D frame.
+
+    Args:
+        kind: See the module's table.
+        rgb: (H, W, 3) uint8.
+        depth: (H, W) float32 in metres.
+        severity: 1 to 5.
+        rng: What is random in it.
+        other: RGB and depth of the other frame, for the frozen kinds.
+
+    Raises:
+        ValueError: If kind or severity are unknown, or ``other`` is missing.
+    """
+    _check(kind, (*FRAME, *FROZEN), severity)
+    if kind in FRAME:
+        image, distance = FRAME[kind](rgb, depth, severity - 1, rng)
+        return image.astype(np.uint8), distance.astype(np.float32)
+    if other is None:
+        raise ValueError(f'{kind} needs another frame; got none.')
+    return (rgb, other[1]) if kind == 'depth_frozen' else (other[0], depth)
+
+
+def degrade_text(kind: str, text: str, severity: int, rng: Rng, other: str = '') -> str:
+    """A degraded plot; ``other`` is the plot of another film, for ``text_other``.
+
+    Raises:
+        ValueError: If kind or severity are unknown.
+    """
+    _check(kind, TEXT, severity)
+    words = text.split()
+    count = round(SHARES[severity - 1] * len(words))
+    places = np.sort(rng.permutation(len(words))[:count])
+    if kind == 'text_shuffled':
+        moved = [words[i] for i in rng.permutation(places)]
+    else:
+        source = other.split() or ['']
+        moved = [source[i % len(source)] for i in range(count)]
+    for place, word in zip(places, moved):
+        words[place] = word
+    return ' '.join(words)
+
+
+def _check(kind: str, known: tuple[str, ...], severity: int) -> None:
+    if kind not in known:
+        raise ValueError(f'degradation must be one of {known}; got {kind!r}.')
+    if severity not in SEVERITIES:
+        raise ValueError(f'severity must be one of {SEVERITIES}; got {severity!r}.')
