@@ -79,7 +79,11 @@ class Reduction(nn.Module):
                 f'reduction={self.how!r} needs as many tokens of each modality; got {lengths}. '
                 "Use reduction='sequence'."
             )
-        joint = sum(tokens) if self.how == 'sum' else torch.cat(list(tokens), dim=2)
+        joint = (
+            torch.stack(list(tokens)).sum(dim=0)
+            if self.how == 'sum'
+            else torch.cat(list(tokens), dim=2)
+        )
         mask = None if masks is None else torch.stack(list(masks)).any(dim=0)
         if self.how != 'embed':
             return self.project(joint), mask

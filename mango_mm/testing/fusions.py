@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from mango_mm.fusion import Fusion, FusionOutput
+from mango_mm.fusion import BlockFusion, Fusion, FusionOutput
 
-__all__ = ['assert_is_fusion']
+__all__ = ['assert_is_block_fusion', 'assert_is_fusion']
 
 
 def assert_is_fusion(
@@ -64,3 +64,50 @@ def assert_is_fusion(
     if len(fusion.modalities) > 1:
         raise AssertionError('a missing modality must raise a KeyError.')
     return output
+
+
+def assert_is_block_fusion(
+    fusion: BlockFusion, *, batch: int = 2, tokens: int = 6, tolerance: float = 1e-4
+) -> None:
+    """Raise unless a block fusion keeps its contract on random tokens.
+
+    Checked: as many features of the same shape come out; the input is left as it is; losses are
+    finite scalars; every parameter gets a gradient, and every input; a sample's result does not
+    depend on its batch.
+
+    Args:
+        fusion: The fusion under test.
+        batch: Samples.
+        tokens: Tokens of every modality.
+        tolerance: Absolute and relative, in float32.
+
+    Raises:
+        AssertionError: Saying which fact does not hold.
+    """
+    shape = (batch, tokens, fusion.dim)
+    features = [torch.randn(shape, requires_grad=True) for _ in fusion.modalities]
+    normed = [torch.randn(shape) for _ in fusion.modalities]
+    scales = [torch.rand(fusion.dim) for _ in fusion.modalities]
+    before = [x.detach().clone() for x in features]
+    out, losses = fusion(features, normed=normed, scales=scales)
+    if len(out) != len(features) or any(tuple(x.shape) != shape for x in out):
+        raise AssertionError(
+            f'{len(features)} features {shape} must come out; got {[tuple(x.shape) for x in out]}.'
+        )
+    if not all(x.equal(y) for x, y in zip(features, before)):
+        raise AssertionError('the features that went in were changed.')
+    wrong = [k for k, v in losses.items() if v.dim() or not v.isfinite()]
+    if wrong:
+        raise AssertionError(f'losses must be finite scalars; these are not: {wrong}.')
+    total = torch.stack([x.square().mean() for x in out]).sum() + sum(losses.values())
+    total.backward()
+    idle = [name for name, p in fusion.named_parameters() if p.grad is None]
+    if idle or any(x.grad is None for x in features):
+        raise AssertionError(f'without a gradient: {idle or "an input"}.')
+    with torch.no_grad():
+        alone, _ = fusion([x[:1] for x in features], normed=[x[:1] for x in normed], scales=scales)
+    for x, whole in zip(alone, out):
+        torch.testing.assert_close(
+            x, whole[:1], rtol=tolerance, atol=tolerance,
+            msg=lambda m: f'a sample depends on its batch: {m}',
+        )  # fmt: skip

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mango_mm import fusion
-from mango_mm.testing import assert_is_fusion
+from mango_mm.testing import assert_is_block_fusion, assert_is_fusion
 
 D, E, GRID = 8, 6, (4, 6)
 
@@ -94,3 +94,40 @@ def test_every_concrete_fusion_is_in_the_zoo():
     }
     built = {type(make(('rgb', 'depth'))) for make in ZOO.values()}
     assert exported - {fusion.Fusion} == built
+
+
+BLOCKS = {
+    'TokenFusion': lambda m: fusion.TokenExchange(m, D, threshold=0.5),
+    'Gemini': lambda m: fusion.PixelwiseAttention(m, D, num_heads=2),
+    'CEN': lambda m: fusion.ChannelExchange(m, D, threshold=0.5),
+}
+
+
+@pytest.mark.parametrize('modalities', [('rgb', 'depth'), ('rgb', 'depth', 'hha')])
+@pytest.mark.parametrize('name', BLOCKS)
+def test_it_is_a_block_fusion(name, modalities):
+    assert_is_block_fusion(BLOCKS[name](modalities))
+
+
+def test_the_check_of_block_fusions_finds_what_is_wrong():
+    class Wrong(fusion.BlockFusion):
+        def __init__(self, fault):
+            super().__init__(('a', 'b'), D)
+            self.fault = fault
+
+        def forward(self, features, *, normed=None, scales=None, masks=None):
+            out = [x + 1 for x in features]
+            if self.fault == 'come out':
+                out = out[:1]
+            if self.fault == 'changed':
+                features[0].data.add_(1)
+            if self.fault == 'depends on its batch':
+                out[0] = out[0] + features[0].mean()
+            loss = features[0].sum() / (0 if self.fault == 'finite scalars' else 1)
+            return out, {'loss': loss}
+
+    for fault in ('come out', 'changed', 'depends on its batch', 'finite scalars'):
+        with pytest.raises(AssertionError, match=fault):
+            assert_is_block_fusion(Wrong(fault))
+    with pytest.raises(ValueError, match='needs two modalities or more, each named once'):
+        fusion.ChannelExchange(('a', 'a'), D)
