@@ -34,7 +34,8 @@ def gaussian_log_prob(z: Tensor, mask: Tensor | None = None) -> Tensor:
     squares = z.float().square() if z.dtype in (torch.float16, torch.bfloat16) else z.square()
     if mask is not None:
         squares = torch.where(mask[..., None], squares, 0.0)
-    constant = num_dims(z, mask) * math.log(2 * math.pi)
+    # An integer times a float would be float32, whatever z is.
+    constant = num_dims(z, mask).to(squares.dtype) * math.log(2 * math.pi)
     return -0.5 * (squares.sum(dim=(1, 2)) + constant)
 
 
