@@ -33,6 +33,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  # the name everybody uses
 
 from mango_mm.flows import Chain, gaussian_log_prob, num_dims
+from mango_mm.flows.contributions import log_prob_terms
 from mango_mm.fusion.fusion import Fusion, FusionOutput
 from mango_mm.fusion.mango_block import (
     LayerOptions,
@@ -157,6 +158,33 @@ class MangoFusion(Fusion):
             latents=dict(zip(self.modalities, latents)),
             extras=extras,
         )
+
+    @torch.no_grad()
+    def log_prob_terms(
+        self,
+        features: Mapping[str, Tensor],
+        *,
+        masks: Mapping[str, Tensor] | None = None,
+        grid: tuple[int, int] | None = None,
+    ) -> dict[str, Tensor]:
+        """What every token adds to ``log_prob``, in nats, (B, N_m) of each modality.
+
+        All of them together are ``log_prob`` exactly. What a term is, and where its assignment
+        to a token is an approximation: see ``mango_mm/flows/contributions.py``. No gradient.
+
+        Args:
+            features: As in :meth:`forward`.
+            masks: As in :meth:`forward`.
+            grid: As in :meth:`forward`.
+        """
+        tokens = [x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+                  for x in self.check(features, masks)]  # fmt: skip
+        if self.normalize:
+            tokens = [F.layer_norm(x, (self.dim,), eps=EPS) for x in tokens]
+        x, mask = self._enter(tokens, self.joint_mask(tokens, masks), grid)
+        terms, _ = log_prob_terms(self.flow, x, mask)
+        parts = self._leave(terms[..., None], grid)
+        return {m: part[..., 0] for m, part in zip(self.modalities, parts)}
 
     def inverse(
         self,

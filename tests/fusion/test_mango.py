@@ -226,3 +226,24 @@ def test_a_step_never_waits_for_the_device(steps, masked):
         model.inverse(output.latents, masks=masks)
         with pytest.raises(DataDependentOutputException):
             loss.item()
+
+
+@pytest.mark.parametrize('recipe', ['paper', 'cross_modal', 'paper_cross_modal'])
+def test_the_shares_of_all_tokens_are_the_whole_likelihood(recipe):
+    torch.manual_seed(0)
+    fusion = shake(
+        MangoFusion(('rgb', 'depth'), 4, window=(3, 4), depth=2, recipe=recipe).double(), 0.3
+    )  # 5 x 6 positions in windows of 3 x 4: some are padding
+    features = {m: torch.randn(2, 30, 4, dtype=torch.float64) for m in ('rgb', 'depth')}
+    terms = fusion.log_prob_terms(features, grid=(5, 6))
+    assert {m: x.shape for m, x in terms.items()} == {'rgb': (2, 30), 'depth': (2, 30)}
+    total = sum(x.sum(1) for x in terms.values())
+    torch.testing.assert_close(total, fusion(features, grid=(5, 6)).log_prob)
+    # A token that is padding has no share; one of another modality has.
+    masks = {'depth': torch.ones(2, 30, dtype=torch.bool)}
+    masks['depth'][1, 7:] = False
+    terms = fusion.log_prob_terms(features, masks=masks, grid=(5, 6))
+    assert not terms['depth'][1, 7:].any()
+    total = sum(x.sum(1) for x in terms.values())
+    wanted = fusion(features, masks=masks, grid=(5, 6)).log_prob
+    torch.testing.assert_close(total, wanted)
