@@ -43,7 +43,8 @@ class MangoInferencer:
             return super().__new__(cls)
         from mango_mm.apis.film_inferencer import FilmInferencer
 
-        kind = str(load_config(config).model.type).rsplit('.', maxsplit=1)[-1]
+        model = load_config(config).model
+        kind = str(model.get('student', model).type).rsplit('.', maxsplit=1)[-1]
         chosen = FilmInferencer if kind == 'MultimodalClassifier' else SegmentationInferencer
         return super().__new__(chosen)
 
@@ -62,6 +63,8 @@ class MangoInferencer:
             self.model.init_weights()
         else:
             load_weights(self.model, checkpoint)
+        if 'student' in self.config.model:  # a strategy: it is the student that answers
+            self.model = self.model.student
         self.model.to(self.device).eval()
 
     def __call__(

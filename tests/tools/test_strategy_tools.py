@@ -2,13 +2,14 @@
 
 import sys
 
+import numpy as np
 import pytest
 import torch
 from mmengine.logging import MessageHub
 from rooms import ROOT, SHORT, iterations, make_rooms
 from rooms import run as run_on
 
-from mango_mm.apis import load_config, train
+from mango_mm.apis import MangoInferencer, load_config, train
 from mango_mm.apis import test as evaluate
 from mango_mm.datasets.mini.write_movies import write_movies
 
@@ -69,6 +70,13 @@ def test_a_student_trains_and_its_checkpoint_is_all_a_test_needs(folder, taught,
     gone = {} if folder == 'mla' else _nowhere(config)  # the teachers' files
     found = evaluate(config, path, work_dir=tmp_path, options={**options(), **gone})
     assert 0 <= found['mIoU' if taught == ROOMS else 'macro_f1'] <= 100
+    infer = MangoInferencer(config, path)
+    if taught == ROOMS:
+        frame = {'rgb': np.zeros((72, 96, 3), np.uint8), 'depth': np.ones((72, 96), np.float32)}
+        assert infer(frame)['label'].shape == (72, 96)
+    else:
+        result = infer({'image': np.zeros((96, 64, 3), np.uint8), 'text': 'love and war'})
+        assert 'Drama' in result['scores']
 
 
 def _nowhere(config):
