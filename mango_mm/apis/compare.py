@@ -102,7 +102,7 @@ def compare(
 
     Raises:
         ValueError: If ``out`` holds a result of other options, or ``after`` names no run before.
-        RuntimeError: If a training fails; names its log.
+        RuntimeError: If trainings failed; names their logs.
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -117,10 +117,14 @@ def compare(
 
     def work(run: Run, seed: int) -> None:
         for name in run.after:
-            if (name, seed) in futures:
-                futures[name, seed].result()
+            if (name, seed) in futures and futures[name, seed].exception():
+                raise RuntimeError(f'{run.name}, seed {seed}: left out, because {name} failed')
         with _taken(devices) as device:
-            line = _run(run, seed, out, threads, options, test_best=test_best, device=device)
+            try:
+                line = _run(run, seed, out, threads, options, test_best=test_best, device=device)
+            except RuntimeError as error:
+                print(f'FAILED {error}', flush=True)
+                raise
         with lock:
             lines.append(line)
             with open(results, 'a') as file:
@@ -136,8 +140,9 @@ def compare(
     with ThreadPoolExecutor(devices.qsize()) as pool:
         for run, seed in todo:
             futures[run.name, seed] = pool.submit(work, run, seed)
-    for future in futures.values():
-        future.result()
+    failures = [str(f.exception()) for f in futures.values() if f.exception()]
+    if failures:
+        raise RuntimeError('\n'.join(failures))
     return lines
 
 

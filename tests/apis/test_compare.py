@@ -115,6 +115,10 @@ def test_a_suite_runs_teachers_first_and_a_second_time_nothing(tmp_path, monkeyp
 
 def test_a_failing_run_stops_what_comes_after_it_only(tmp_path, capsys):
     runs = [Run('bad', 'no_such_config.py'), Run('student', 'none.py', after=('bad',))]
-    with pytest.raises(RuntimeError, match='bad, seed 0: training failed'):
+    with pytest.raises(RuntimeError) as caught:
         compare(runs, [0], tmp_path)
+    first, second = str(caught.value).splitlines()
+    assert first.startswith('bad, seed 0: training failed; see ')
+    assert second == 'student, seed 0: left out, because bad failed'
+    assert capsys.readouterr().out.startswith('FAILED bad, seed 0')
     assert not (tmp_path / 'student').exists()

@@ -100,15 +100,18 @@ def main() -> None:
         raise SystemExit(f'--only must name some of {[run.name for run in suite.runs]}.')
     seeds = args.seeds or list(suite.seeds)
     make_data(suite)
-    lines = compare(
-        runs,
-        seeds,
-        out,
-        jobs=args.jobs,
-        threads=args.threads,
-        options=[*suite.options, *args.cfg_options],
-        test_best=args.test_best or suite.test_best,
-    )
+    try:
+        lines = compare(
+            runs,
+            seeds,
+            out,
+            jobs=args.jobs,
+            threads=args.threads,
+            options=[*suite.options, *args.cfg_options],
+            test_best=args.test_best or suite.test_best,
+        )
+    except (RuntimeError, ValueError) as error:
+        raise SystemExit(f'{error}\nWhat has been run is kept; run this again to go on.') from error
     rows = [run.name for run in runs if run.reports]
     costs = None if args.no_costs else costs_of(suite, out)
     table = render_table(lines, rows, costs)
