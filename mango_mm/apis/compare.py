@@ -229,9 +229,8 @@ def _run(
         )
     if process.returncode:
         raise RuntimeError(f'{run.name}, seed {seed}: training failed; see {work_dir}/stdout.txt')
-    validations = [
-        line for line in read_scalars(work_dir) if not TASK_METRICS.keys().isdisjoint(line)
-    ]
+    logged = read_scalars(work_dir) if run.reports else []
+    validations = [line for line in logged if not TASK_METRICS.keys().isdisjoint(line)]
     if run.reports and not validations:
         raise RuntimeError(f'{run.name}, seed {seed}: {work_dir} holds no validation.')
     last = validations[-1] if validations else {}
