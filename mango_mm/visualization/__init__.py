@@ -2,6 +2,7 @@
 
 from mango_mm.visualization.comparison import draw_comparison
 from mango_mm.visualization.curves import draw_curves
+from mango_mm.visualization.likelihood import draw_histogram, draw_maps
 from mango_mm.visualization.panels import colour_depth, colour_labels, draw_panel
 from mango_mm.visualization.ratios import draw_bars, draw_ratios
 
@@ -11,6 +12,8 @@ __all__ = [
     'draw_bars',
     'draw_comparison',
     'draw_curves',
+    'draw_histogram',
+    'draw_maps',
     'draw_panel',
     'draw_ratios',
 ]

@@ -1,0 +1,103 @@
+"""Likelihoods: a histogram over a data set, and maps over single samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ['draw_histogram', 'draw_maps']
+
+
+def draw_histogram(
+    values: Mapping[str, Sequence[float]], path: str | Path, *, xlabel: str = 'bits per dimension'
+) -> None:
+    """Histograms of several groups of samples over common bins.
+
+    Args:
+        values: By group: one number per sample.
+        path: The picture (PNG).
+        xlabel: What is counted.
+
+    Raises:
+        ValueError: If there is no number, or one is not finite.
+    """
+    import matplotlib
+
+    matplotlib.use('Agg')
+    from matplotlib import pyplot as plt
+
+    every = np.concatenate([np.asarray(v, dtype=float) for v in values.values()] or [[]])
+    if not every.size or not np.isfinite(every).all():
+        raise ValueError(f'a histogram needs finite numbers; got {every.size} of them.')
+    bins = np.histogram_bin_edges(every, bins=min(40, max(5, every.size // 3)))
+    figure, axis = plt.subplots(figsize=(6, 3.2))
+    for name, group in values.items():
+        axis.hist(group, bins=list(bins), alpha=0.5, label=f'{name} ({len(group)})')
+    axis.set(xlabel=f'{xlabel} (larger: less likely)', ylabel='samples')
+    axis.legend(fontsize=8)
+    axis.grid(alpha=0.3)
+    _save(figure, path)
+
+
+def draw_maps(
+    rows: Mapping[str, tuple[Mapping[str, NDArray[Any]], Mapping[str, NDArray[Any]]]],
+    path: str | Path,
+    *,
+    label: str = 'bits per dimension',
+) -> None:
+    """One row per sample: each modality's picture, and beside it a map laid over it.
+
+    All maps of a modality share one scale, so that rows can be compared.
+
+    Args:
+        rows: By title: pictures (H, W, 3) uint8 and maps (h, w) by modality.
+        path: The picture (PNG).
+        label: Of the maps' scale.
+
+    Raises:
+        ValueError: If there is no row.
+    """
+    import matplotlib
+
+    matplotlib.use('Agg')
+    from matplotlib import pyplot as plt
+
+    if not rows:
+        raise ValueError('maps need at least one sample; got none.')
+    names = list(next(iter(rows.values()))[1])
+    limits = {}
+    for m in names:
+        every = np.concatenate([maps[m].ravel() for _, maps in rows.values()])
+        limits[m] = tuple(np.percentile(every, (1, 99)))
+    columns = 2 * len(names)
+    figure, axes = plt.subplots(
+        len(rows), columns, figsize=(2.4 * columns, 1.9 * len(rows) + 0.3), squeeze=False
+    )
+    for line, (title, (pictures, maps)) in zip(axes, rows.items()):
+        for i, m in enumerate(names):
+            height, width = pictures[m].shape[:2]
+            extent = (0, width, height, 0)
+            line[2 * i].imshow(pictures[m], extent=extent)
+            low, high = limits[m]
+            shown = line[2 * i + 1].imshow(
+                maps[m], extent=extent, cmap='inferno', vmin=low, vmax=max(high, low + 1e-6)
+            )
+            line[2 * i].set_title(m if i else f'{title}\n{m}', fontsize=7)
+            line[2 * i + 1].set_title(f'{m}: {label}', fontsize=7)
+            figure.colorbar(shown, ax=line[2 * i + 1], fraction=0.046).ax.tick_params(labelsize=6)
+        for axis in line:
+            axis.set_axis_off()
+    _save(figure, path)
+
+
+def _save(figure: Any, path: str | Path) -> None:
+    from matplotlib import pyplot as plt
+
+    figure.tight_layout()
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
