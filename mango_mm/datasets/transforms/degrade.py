@@ -10,6 +10,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from mango_mm.datasets.degradations import DEGRADATIONS, FROZEN_STEPS, degrade_frame, degrade_text
+from mango_mm.datasets.transforms.loading import LoadDepth, LoadImage
 from mango_mm.registry import TRANSFORMS
 
 __all__ = ['Degrade']
@@ -48,8 +49,7 @@ class Degrade(BaseTransform):
         if kind == 'text_other' and not texts:
             raise ValueError("'text_other' needs texts to take another plot from; got none.")
         self.kind, self.severity, self.seed, self.texts = kind, severity, seed, tuple(texts)
-        self.load_image = TRANSFORMS.build({'type': 'LoadImage'})
-        self.load_depth = TRANSFORMS.build({'type': 'LoadDepth', **(depth or {})})
+        self.load_image, self.load_depth = LoadImage(), LoadDepth(**(depth or {}))
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         name = str(results.get('sample_id') or results.get('img_path') or '')

@@ -1,0 +1,232 @@
+"""How a trained model fares with failing sensors, and whether it notices.
+
+Every degradation of ``mango_mm/datasets/degradations.py`` is put into the validation pipeline,
+and for each severity the task's metric and four scores of strangeness are taken:
+
+    likelihood      the flow's negative log-likelihood per dimension; models with a flow
+    max_softmax     1 - the largest probability, averaged over pixels or labels
+    entropy         of the prediction, likewise
+    mahalanobis     distance of what the head reads, averaged over positions, from the training
+                    samples' (scikit-learn's covariance)
+
+Detection is told by AUROC and by the false positives at 95 % found, against the clean samples.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.evaluator import Evaluator
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from mango_mm.apis.run import load_config, load_weights
+from mango_mm.datasets.degradations import DEGRADATIONS, SEVERITIES
+from mango_mm.evaluation.functional.detection import Mahalanobis, auroc, fpr_at_95
+from mango_mm.registry import MODELS
+
+__all__ = ['Answers', 'RobustnessCheck']
+
+HEADLINES = ('mIoU', 'macro_f1')
+
+
+@dataclasses.dataclass
+class Answers:
+    """What a model said about a split.
+
+    Attributes:
+        metrics: The task's, by name.
+        scores: Strangeness of every sample, by kind of score.
+        features: What the head read, averaged over positions, (N, D).
+    """
+
+    metrics: dict[str, float]
+    scores: dict[str, list[float]]
+    features: NDArray[np.float64]
+
+
+class RobustnessCheck:
+    """A trained model, ready to be asked about degraded data.
+
+    Args:
+        config: Of a segmentor over ``LoadDepth``, or of a classifier of films.
+        checkpoint: File, or a work dir.
+        options: Overrides of the config.
+
+    Raises:
+        TypeError: If the model is of neither kind.
+        FileNotFoundError: If config or checkpoint do not exist.
+        ValueError: If the checkpoint is of another model.
+    """
+
+    def __init__(
+        self,
+        config: str | Path,
+        checkpoint: str | Path,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.config = load_config(config, options=options)
+        init_default_scope(self.config.get('default_scope', 'mmengine'))
+        self.model: Any = MODELS.build(self.config.model)
+        load_weights(self.model, checkpoint)
+        self.model = getattr(self.model, 'student', self.model).eval()
+        self._read: Any = None
+        if hasattr(self.model, 'decode_head'):
+            self.films = False
+            # mmseg calls neck and head by methods of theirs, which torch's hooks do not see.
+            self._extract = self.model.extract_feat
+            self.model.extract_feat = self._extract_and_note
+        elif getattr(self.model, 'fusion', None) is not None:
+            self.films = True
+            self.model.heads['fused'].register_forward_pre_hook(self._note)
+        else:
+            raise TypeError(
+                'robustness is checked of a segmentor or of a classifier with a fusion; '
+                f'{config} has a {self.config.model.type}.'
+            )
+        self.clean = self.ask('val')
+        self.distance = Mahalanobis(self.ask('train').features)
+        self.clean.scores['mahalanobis'] = list(self.distance(self.clean.features))
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The degradations that apply to this model's data."""
+        return tuple(k for k in DEGRADATIONS if k.startswith('text') == self.films)
+
+    def check(
+        self,
+        kinds: Iterable[str] | None = None,
+        severities: Sequence[int] = SEVERITIES,
+        seed: int = 0,
+    ) -> list[dict[str, Any]]:
+        """Metrics and detection, one dict per degradation and severity.
+
+        Args:
+            kinds: Degradations; None: all that apply.
+            severities: Of each.
+            seed: Of the degradations.
+
+        Returns:
+            ``kind``, ``severity``, ``metrics``, and by score ``auroc`` and ``fpr95``.
+
+        Raises:
+            ValueError: If a kind does not apply.
+        """
+        chosen = self.kinds if kinds is None else tuple(kinds)
+        unknown = [k for k in chosen if k not in self.kinds]
+        if unknown:
+            raise ValueError(f'degradations of this model are {self.kinds}; got {unknown}.')
+        lines = []
+        jobs = [(k, s) for k in chosen for s in severities]
+        for kind, severity in tqdm(jobs, desc='robustness', unit='setting'):
+            found = self.ask('val', self._step(kind, severity, seed))
+            found.scores['mahalanobis'] = list(self.distance(found.features))
+            lines.append(
+                {
+                    'kind': kind,
+                    'severity': severity,
+                    'metrics': found.metrics,
+                    'auroc': {k: auroc(self.clean.scores[k], v) for k, v in found.scores.items()},
+                    'fpr95': {
+                        k: fpr_at_95(self.clean.scores[k], v) for k, v in found.scores.items()
+                    },
+                }
+            )
+        return lines
+
+    @torch.no_grad()
+    def ask(self, split: str, step: dict[str, Any] | None = None) -> Answers:
+        """The model's answers about a split, without augmentation, degraded by ``step``."""
+        loader = Runner.build_dataloader(self._loader(split, step))
+        evaluator = Evaluator(copy.deepcopy(self.config.val_evaluator))
+        evaluator.dataset_meta = loader.dataset.metainfo
+        scores: dict[str, list[float]] = {}
+        features = []
+        for data in loader:
+            samples = self.model.test_step(data)
+            evaluator.process(data_samples=samples, data_batch=data)
+            features.append(self._features(len(samples)))
+            for sample in samples:
+                for name, value in self._scores(sample).items():
+                    scores.setdefault(name, []).append(value)
+        joined = torch.cat(features).double().cpu().numpy()
+        metrics = evaluator.evaluate(len(joined)) if split != 'train' else {}
+        return Answers({k: float(v) for k, v in metrics.items()}, scores, joined)
+
+    def _loader(self, split: str, step: dict[str, Any] | None) -> dict[str, Any]:
+        """The validation loader, over another split's data if asked, with a step put in."""
+        loader = copy.deepcopy(self.config.val_dataloader.to_dict())
+        if split == 'train':
+            trained = copy.deepcopy(self.config.train_dataloader.to_dict()['dataset'])
+            loader['dataset'] = {**trained, 'pipeline': loader['dataset']['pipeline']}
+        loader['sampler'] = {'type': 'DefaultSampler', 'shuffle': False}
+        if step is not None:
+            pipeline = loader['dataset']['pipeline']
+            last = 'LoadPoster' if self.films else 'LoadDepth'
+            place = next(i for i, t in enumerate(pipeline) if str(t['type']).endswith(last))
+            pipeline.insert(place + 1, step)
+        return loader
+
+    def _step(self, kind: str, severity: int, seed: int) -> dict[str, Any]:
+        step = {'type': 'mango_mm.Degrade', 'kind': kind, 'severity': severity, 'seed': seed}
+        if kind == 'text_other':
+            from mango_mm.registry import DATASETS
+
+            dataset = DATASETS.build(self.config.val_dataloader.dataset)
+            texts = [dataset.get_data_info(i).get('text', '') for i in range(len(dataset))]
+            step['texts'] = tuple(t for t in texts if t)
+        elif not self.films:
+            load = next(
+                t for t in self.config.val_dataloader.dataset.pipeline
+                if str(t['type']).endswith('LoadDepth')
+            )  # fmt: skip
+            step['depth'] = {k: v for k, v in load.items() if k != 'type'}
+        return step
+
+    def _note(self, head: Any, inputs: tuple[Any, ...]) -> None:
+        self._read = inputs[0]
+
+    def _extract_and_note(self, inputs: Tensor) -> Any:
+        self._read = self._extract(inputs)
+        return self._read
+
+    def _features(self, count: int) -> Tensor:
+        """What the head has read, one vector per sample."""
+        read = self._read
+        if isinstance(read, Mapping):
+            read = [m for pyramid in read.values() for m in pyramid]
+        maps = [read] if isinstance(read, Tensor) else list(read)
+        return torch.cat([m.flatten(2).mean(dim=2) if m.dim() > 2 else m for m in maps], dim=1)
+
+    @staticmethod
+    def _scores(sample: Any) -> dict[str, float]:
+        if 'seg_logits' in sample:
+            p = sample.seg_logits.data.softmax(dim=0)
+            strange = {
+                'max_softmax': 1 - p.amax(dim=0).mean(),
+                'entropy': torch.special.entr(p).sum(dim=0).mean(),
+            }
+        else:
+            p = sample.pred_score
+            strange = {
+                'max_softmax': 1 - torch.maximum(p, 1 - p).mean(),
+                'entropy': (torch.special.entr(p) + torch.special.entr(1 - p)).mean(),
+            }
+        found = {k: float(v) for k, v in strange.items()}
+        if 'nll_per_dim' in sample:
+            found['likelihood'] = float(sample.nll_per_dim)
+        return found
+
+
+def headline(metrics: Mapping[str, float]) -> str:
+    """The metric that stands for a task."""
+    return next((k for k in HEADLINES if k in metrics), next(iter(metrics)))

@@ -1,0 +1,118 @@
+r"""Sensor failure: what a trained model loses, and whether its likelihood notices.
+
+For every degradation and severity: the task's metric, and how well each score tells the degraded
+samples from the clean ones (AUROC, and false positives where 95 % are found). Give a model without
+a flow as baseline: its max-softmax, entropy and Mahalanobis distance are the implicit detectors.
+Writes robustness.json, table.md, metric.png and auroc.png.
+
+Example:
+    python tools/analyse/robustness.py \
+        configs/mango/mango-l2_small_1xb8-600it_mini-rooms-72x96.py \
+        work_dirs/mango-l2_small_1xb8-600it_mini-rooms-72x96 --out work_dirs/robustness \
+        --baseline configs/concat/concat_small_1xb8-600it_mini-rooms-72x96.py \
+        work_dirs/concat_small_1xb8-600it_mini-rooms-72x96 --severities 1 3 5
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import DictAction
+
+from mango_mm.apis.robustness import RobustnessCheck, headline
+from mango_mm.visualization.robustness import draw_severities
+
+Lines = list[dict[str, Any]]
+
+
+def render(models: dict[str, tuple[RobustnessCheck, Lines]], severity: int) -> str:
+    """The table of one severity: metric of each model, AUROC of each of its scores."""
+    header, detectors = ['degradation'], []
+    for name, (check, _) in models.items():
+        key = headline(check.clean.metrics)
+        header.append(f'{name}: {key} (clean {check.clean.metrics[key]:.2f})')
+    for name, (check, _) in models.items():
+        detectors += [(name, score) for score in check.clean.scores]
+    header += [f'{name}: {score}' for name, score in detectors]
+    rows = [header, ['---'] * len(header)]
+    columns: dict[tuple[str, str], list[float]] = {d: [] for d in detectors}
+    by_kind: dict[str, dict[str, dict[str, Any]]] = {}
+    for name, (_, lines) in models.items():
+        for line in lines:
+            if line['severity'] == severity:
+                by_kind.setdefault(line['kind'], {})[name] = line
+    for kind, found in by_kind.items():
+        cells = [kind]
+        for line in found.values():
+            cells.append(f'{line["metrics"][headline(line["metrics"])]:.2f}')
+        for name, score in detectors:
+            value = found[name]['auroc'][score]
+            columns[name, score].append(value)
+            cells.append(f'{value:.3f}')
+        rows.append(cells)
+    means = [f'{statistics.mean(values):.3f}' for values in columns.values()]
+    rows.append(['mean', *[''] * len(models), *means])
+    return '\n'.join('| ' + ' | '.join(row) + ' |' for row in rows)
+
+
+def draw(models: dict[str, tuple[RobustnessCheck, Lines]], out: Path) -> None:
+    """Metric and AUROC over severity."""
+    metric: dict[str, dict[str, list[tuple[int, float]]]] = {}
+    area: dict[str, dict[str, list[tuple[int, float]]]] = {}
+    for name, (check, lines) in models.items():
+        key = headline(check.clean.metrics)
+        for line in lines:
+            start = [(0, check.clean.metrics[key])]
+            points = metric.setdefault(line['kind'], {}).setdefault(name, start)
+            points.append((line['severity'], line['metrics'][key]))
+            for score, value in line['auroc'].items():
+                lines_of = area.setdefault(line['kind'], {})
+                lines_of.setdefault(f'{name}: {score}', [(0, 0.5)]).append(
+                    (line['severity'], value)
+                )
+    draw_severities(metric, out / 'metric.png', ylabel=key)
+    draw_severities(area, out / 'auroc.png', ylabel='AUROC', ylim=(0, 1.02))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='config of the model')
+    parser.add_argument('checkpoint', help='file, or work dir')
+    parser.add_argument('--baseline', nargs=2, metavar=('CONFIG', 'CHECKPOINT'))
+    parser.add_argument('--names', nargs=2, default=['MANGO', 'concat'], help='in the table')
+    parser.add_argument('--out', type=Path, required=True, help='folder for tables and plots')
+    parser.add_argument('--kinds', nargs='+', help='degradations; default: all that apply')
+    parser.add_argument('--severities', type=int, nargs='+', default=[1, 2, 3, 4, 5])
+    parser.add_argument('--seed', type=int, default=0, help='of the degradations')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE')
+    args = parser.parse_args()
+    pairs = [(args.config, args.checkpoint), *([args.baseline] if args.baseline else [])]
+    models: dict[str, tuple[RobustnessCheck, Lines]] = {}
+    try:
+        for name, (config, checkpoint) in zip(args.names, pairs):
+            check = RobustnessCheck(config, checkpoint, options=args.cfg_options)
+            lines = check.check(args.kinds, args.severities, args.seed)
+            models[name] = check, lines
+    except (TypeError, ValueError, FileNotFoundError) as error:
+        raise SystemExit(str(error)) from error
+    args.out.mkdir(parents=True, exist_ok=True)
+    numbers = {
+        name: {'clean': check.clean.metrics, 'degraded': lines}
+        for name, (check, lines) in models.items()
+    }
+    (args.out / 'robustness.json').write_text(json.dumps(numbers, indent=1) + '\n')
+    tables = [f'## Severity {s}\n\n{render(models, s)}\n' for s in args.severities]
+    (args.out / 'table.md').write_text('\n'.join(tables))
+    draw(models, args.out)
+    print('\n'.join(tables))
+    print(f'written to {args.out}')
+
+
+if __name__ == '__main__':
+    main()
