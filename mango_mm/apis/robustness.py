@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.evaluator import Evaluator
+from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from numpy.typing import NDArray
@@ -159,7 +160,7 @@ class RobustnessCheck:
                 for name, value in self._scores(sample).items():
                     scores.setdefault(name, []).append(value)
         joined = torch.cat(features).double().cpu().numpy()
-        metrics = evaluator.evaluate(len(joined)) if split != 'train' else {}
+        metrics = _quietly(evaluator, len(joined)) if split != 'train' else {}
         return Answers({k: float(v) for k, v in metrics.items()}, scores, joined)
 
     def _loader(self, split: str, step: dict[str, Any] | None) -> dict[str, Any]:
@@ -225,6 +226,18 @@ class RobustnessCheck:
         if 'nll_per_dim' in sample:
             found['likelihood'] = float(sample.nll_per_dim)
         return found
+
+
+def _quietly(evaluator: Evaluator, size: int) -> dict[str, float]:
+    """Evaluate without the table per class that mmseg's metric logs every time."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel('WARNING')
+    try:
+        metrics: dict[str, float] = evaluator.evaluate(size)
+    finally:
+        logger.setLevel(level)
+    return metrics
 
 
 def headline(metrics: Mapping[str, float]) -> str:
