@@ -1,44 +1,15 @@
-# One small MiT for both modalities, private norms, a fusion inside its blocks (the leaf says
-# which), one head for both and a learned ensemble: as TokenFusion, GeminiFusion and CEN do.
-norm_cfg = dict(type='SyncBN', requires_grad=True)  # plain BN where there is one process
+# One small MiT for both modalities, private norms, a fusion inside its blocks (the leaf says which),
+# one head for both and a learned ensemble: as TokenFusion, GeminiFusion and CEN do.
+_base_ = './segmentor_small.py'
 model = dict(
-    type='mango_mm.MultimodalEncoderDecoder',
-    backbone=dict(
-        type='mango_mm.BlockFusionBackbone',
-        modalities=dict(rgb=3, depth=1),
-        backbone=dict(
-            type='mmseg.MixVisionTransformer',
-            in_channels=3,
-            embed_dims=32,
-            num_stages=2,
-            num_layers=[2, 2],
-            num_heads=[1, 2],
-            patch_sizes=[7, 3],
-            strides=[4, 2],
-            sr_ratios=[4, 2],
-            out_indices=(0, 1),
-            mlp_ratio=2,
-            qkv_bias=True,
-            drop_path_rate=0.0,
-        ),
-    ),
+    backbone=dict(type='mango_mm.BlockFusionBackbone'),
+    neck=None,
     decode_head=dict(
+        _delete_=True,
         type='mango_mm.EnsembleHead',
         modalities=['rgb', 'depth'],
         combine='learned',
         shared=True,
-        head=dict(
-            type='SegformerHead',
-            in_channels=[32, 64],
-            in_index=[0, 1],
-            channels=64,
-            dropout_ratio=0.1,
-            num_classes=40,
-            norm_cfg=norm_cfg,
-            align_corners=False,
-            loss_decode=dict(type='CrossEntropyLoss', loss_weight=1.0),
-        ),
+        head={{_base_.model.decode_head}},
     ),
-    train_cfg=dict(),
-    test_cfg=dict(mode='whole'),
 )
