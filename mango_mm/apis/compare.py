@@ -209,12 +209,13 @@ def _run(
     work_dir = out / run.name / f'seed{seed}'
     work_dir.mkdir(parents=True, exist_ok=True)
     given = _options_of(run, options)
+    test_best = test_best and run.reports
     overrides = {f'randomness.seed={seed}': False}
     for option in given:
         filled = _filled(option, run.after, out, seed)
         overrides[filled] = filled != option  # a path is taken as it is, commas and all
     start = time.monotonic()
-    how = 'test-best' if test_best and run.reports else 'validate'
+    how = 'test-best' if test_best else 'validate'
     command = [sys.executable, '-W', 'ignore', '-c', TRAIN, run.config, str(work_dir), how]
     with open(work_dir / 'stdout.txt', 'a') as log:
         process = subprocess.run(
@@ -234,7 +235,7 @@ def _run(
     if run.reports and not validations:
         raise RuntimeError(f'{run.name}, seed {seed}: {work_dir} holds no validation.')
     last = validations[-1] if validations else {}
-    if test_best and run.reports:
+    if test_best:
         last = json.loads((work_dir / TESTED).read_text())
     return {
         'name': run.name,

@@ -33,7 +33,7 @@ from tqdm import tqdm
 from mango_mm.apis.run import load_config, load_weights
 from mango_mm.datasets.degradations import DEGRADATIONS, SEVERITIES
 from mango_mm.evaluation.functional.detection import Mahalanobis, auroc, fpr_at_95
-from mango_mm.registry import MODELS
+from mango_mm.registry import DATASETS, MODELS
 
 __all__ = ['Answers', 'RobustnessCheck']
 
@@ -155,7 +155,7 @@ class RobustnessCheck:
         for data in loader:
             samples = self.model.test_step(data)
             evaluator.process(data_samples=samples, data_batch=data)
-            features.append(self._features(len(samples)))
+            features.append(self._features())
             for sample in samples:
                 for name, value in self._scores(sample).items():
                     scores.setdefault(name, []).append(value)
@@ -180,8 +180,6 @@ class RobustnessCheck:
     def _step(self, kind: str, severity: int, seed: int) -> dict[str, Any]:
         step = {'type': 'mango_mm.Degrade', 'kind': kind, 'severity': severity, 'seed': seed}
         if kind == 'text_other':
-            from mango_mm.registry import DATASETS
-
             dataset = DATASETS.build(self.config.val_dataloader.dataset)
             texts = [dataset.get_data_info(i).get('text', '') for i in range(len(dataset))]
             step['texts'] = tuple(t for t in texts if t)
@@ -200,7 +198,7 @@ class RobustnessCheck:
         self._read = self._extract(inputs)
         return self._read
 
-    def _features(self, count: int) -> Tensor:
+    def _features(self) -> Tensor:
         """What the head has read, one vector per sample."""
         read = self._read
         if isinstance(read, Mapping):

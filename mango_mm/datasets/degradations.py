@@ -31,7 +31,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ['DEGRADATIONS', 'FROZEN_STEPS', 'SEVERITIES', 'degrade_frame', 'degrade_text']
+__all__ = [
+    'DEGRADATIONS',
+    'FROZEN_STEPS',
+    'SEVERITIES',
+    'check_degradation',
+    'degrade_frame',
+    'degrade_text',
+]
 
 Image = NDArray[Any]
 Rng = np.random.Generator
@@ -155,7 +162,7 @@ def degrade_frame(
     Raises:
         ValueError: If kind or severity are unknown, or ``other`` is missing.
     """
-    _check(kind, (*FRAME, *FROZEN), severity)
+    check_degradation(kind, severity, (*FRAME, *FROZEN))
     if kind in FRAME:
         image, distance = FRAME[kind](rgb, depth, severity - 1, rng)
         return image.astype(np.uint8), distance.astype(np.float32)
@@ -170,7 +177,7 @@ def degrade_text(kind: str, text: str, severity: int, rng: Rng, other: str = '')
     Raises:
         ValueError: If kind or severity are unknown.
     """
-    _check(kind, TEXT, severity)
+    check_degradation(kind, severity, TEXT)
     words = text.split()
     count = round(SHARES[severity - 1] * len(words))
     places = np.sort(rng.permutation(len(words))[:count])
@@ -184,8 +191,9 @@ def degrade_text(kind: str, text: str, severity: int, rng: Rng, other: str = '')
     return ' '.join(words)
 
 
-def _check(kind: str, known: tuple[str, ...], severity: int) -> None:
+def check_degradation(kind: str, severity: int, known: tuple[str, ...] = DEGRADATIONS) -> None:
+    """Raise a ValueError unless kind and severity exist."""
     if kind not in known:
         raise ValueError(f'degradation must be one of {known}; got {kind!r}.')
     if severity not in SEVERITIES:
-        raise ValueError(f'severity must be one of {SEVERITIES}; got {severity!r}.')
+        raise ValueError(f'severity must lie in 1..5; got {severity!r}.')

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from mango_mm.flows.bijection import Bijection
 from mango_mm.flows.precision import float32_island
 
-__all__ = ['AffineCoupling', 'scale_and_shift', 'undo_scale_and_shift']
+__all__ = ['AffineCoupling', 'ChannelHalves', 'scale_and_shift', 'undo_scale_and_shift']
 
 
 def scale_and_shift(
@@ -50,6 +50,33 @@ def _unpack(raw: Tensor, clamp: float, mask: Tensor | None) -> tuple[Tensor, Ten
         return log_scale, shift
     real = mask[..., None]
     return torch.where(real, log_scale, 0.0), torch.where(real, shift, 0.0)
+
+
+class ChannelHalves:
+    """The channels of a token that condition, and those that move.
+
+    Args:
+        dim: Channels D, at least 2; of an odd number the first half has one more.
+        swap: Let the second half condition and the first move.
+
+    Raises:
+        ValueError: If ``dim`` is below 2.
+    """
+
+    def __init__(self, dim: int, *, swap: bool = False) -> None:
+        if dim < 2:
+            raise ValueError(f'a coupling over channels needs at least 2 of them; got {dim}.')
+        self.first, self.swap = (dim + 1) // 2, swap
+        self.fixed = dim - self.first if swap else self.first
+
+    def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Conditioning and moved channels of (..., D)."""
+        first, second = x[..., : self.first], x[..., self.first :]
+        return (second, first) if self.swap else (first, second)
+
+    def merge(self, fixed: Tensor, moved: Tensor) -> Tensor:
+        """The whole that was split."""
+        return torch.cat([moved, fixed] if self.swap else [fixed, moved], dim=-1)
 
 
 class AffineCoupling(Bijection):
@@ -81,11 +108,9 @@ class AffineCoupling(Bijection):
         clamp: float = 1.0,
     ) -> None:
         super().__init__()
-        if dim < 2:
-            raise ValueError(f'a coupling over channels needs at least 2 of them; got {dim}.')
-        self.first = (dim + 1) // 2
-        self.swap, self.clamp = swap, clamp
-        conditioning = dim - self.first if swap else self.first
+        self.halves = ChannelHalves(dim, swap=swap)
+        self.clamp = clamp
+        conditioning = self.halves.fixed
         hidden_dim = hidden_dim or 2 * dim
         self.conditioner = nn.Sequential(
             nn.Linear(conditioning, hidden_dim),
@@ -103,19 +128,12 @@ class AffineCoupling(Bijection):
 
     @float32_island
     def forward(self, x: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        fixed, moved = self._split(x)
+        fixed, moved = self.halves.split(x)
         y, log_det = scale_and_shift(moved, self.conditioner(fixed), self.clamp, mask)
-        return self._merge(fixed, y), log_det
+        return self.halves.merge(fixed, y), log_det
 
     @float32_island
     def inverse(self, y: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        fixed, moved = self._split(y)
+        fixed, moved = self.halves.split(y)
         x, log_det = undo_scale_and_shift(moved, self.conditioner(fixed), self.clamp, mask)
-        return self._merge(fixed, x), log_det
-
-    def _split(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        first, second = x[..., : self.first], x[..., self.first :]
-        return (second, first) if self.swap else (first, second)
-
-    def _merge(self, fixed: Tensor, moved: Tensor) -> Tensor:
-        return torch.cat([moved, fixed] if self.swap else [fixed, moved], dim=-1)
+        return self.halves.merge(fixed, x), log_det

@@ -125,13 +125,13 @@ def _(layer: ChannelLinear, x: Tensor, mask: Tensor | None = None) -> Tensor:
 
 @log_det_terms.register
 def _(layer: AffineCoupling, x: Tensor, mask: Tensor | None = None) -> Tensor:
-    fixed, _ = layer._split(x)
+    fixed, _ = layer.halves.split(x)
     return _unpack(layer.conditioner(fixed), layer.clamp, mask)[0].sum(dim=2)
 
 
 @log_det_terms.register
 def _(layer: MixtureCoupling, x: Tensor, mask: Tensor | None = None) -> Tensor:
-    fixed, moved = layer._split(x)
+    fixed, moved = layer.halves.split(x)
     scale, _, mixture = layer._condition(fixed, mask)
     terms = (scale + _logit_of_mixture(moved, *mixture)[1]).sum(dim=2)
     return terms if mask is None else torch.where(mask, terms, 0.0)

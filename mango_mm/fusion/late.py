@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-__all__ = ['certainty', 'combine_logits']
+__all__ = ['certainty', 'combine_logits', 'fused_if_whole']
 
 
 def certainty(logits: Tensor, *, multi_label: bool = False) -> Tensor:
@@ -59,3 +59,15 @@ def combine_logits(
         scores = torch.where(there, scores, -torch.inf)
         logits = logits.masked_fill(~there, 0.0)  # what is absent may hold anything
     return (scores.softmax(dim=0) * logits).sum(dim=0)
+
+
+def fused_if_whole(fused: Tensor, combined: Tensor, present: Tensor) -> Tensor:
+    """The fused prediction where a sample has all modalities, else the combined one (MIND).
+
+    Args:
+        fused: (B, K, ...).
+        combined: (B, K, ...), of the modalities that each sample has.
+        present: As in :func:`combine_logits`.
+    """
+    whole = present.all(dim=1).to(fused.device)
+    return torch.where(whole.view(-1, *(1,) * (fused.dim() - 1)), fused, combined)

@@ -133,14 +133,12 @@ class MangoFusion(Fusion):
         masks: Mapping[str, Tensor] | None = None,
         grid: tuple[int, int] | None = None,
     ) -> FusionOutput:
-        tokens = [x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
-                  for x in self.check(features, masks)]  # fmt: skip
+        tokens = self._floats(features, masks)
         extras: dict[str, Any] = {}
         if self.normalize:
             extras['statistics'] = {m: _statistics(x) for m, x in zip(self.modalities, tokens)}
-            tokens = [F.layer_norm(x, (self.dim,), eps=EPS) for x in tokens]
         joint = self.joint_mask(tokens, masks)
-        x, mask = self._enter(tokens, joint, grid)
+        x, mask = self._enter(self._normalized(tokens), joint, grid)
         z, log_det = self.flow(x, mask=mask)
         if self.detach_encoder and torch.is_grad_enabled():
             seen, log_det = self.flow(x.detach(), mask=mask)
@@ -177,10 +175,7 @@ class MangoFusion(Fusion):
             masks: As in :meth:`forward`.
             grid: As in :meth:`forward`.
         """
-        tokens = [x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
-                  for x in self.check(features, masks)]  # fmt: skip
-        if self.normalize:
-            tokens = [F.layer_norm(x, (self.dim,), eps=EPS) for x in tokens]
+        tokens = self._normalized(self._floats(features, masks))
         x, mask = self._enter(tokens, self.joint_mask(tokens, masks), grid)
         terms, _ = log_prob_terms(self.flow, x, mask)
         parts = self._leave(terms[..., None], grid)
@@ -210,6 +205,19 @@ class MangoFusion(Fusion):
         if statistics is None:
             return features
         return {m: x * statistics[m][1] + statistics[m][0] for m, x in features.items()}
+
+    def _floats(
+        self, features: Mapping[str, Tensor], masks: Mapping[str, Tensor] | None
+    ) -> list[Tensor]:
+        """The tokens that came in, checked, in float32 at least."""
+        return [x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+                for x in self.check(features, masks)]  # fmt: skip
+
+    def _normalized(self, tokens: list[Tensor]) -> list[Tensor]:
+        """Every token normalised by itself, if this fusion does that."""
+        if not self.normalize:
+            return tokens
+        return [F.layer_norm(x, (self.dim,), eps=EPS) for x in tokens]
 
     def _enter(
         self, tokens: list[Tensor], mask: Tensor | None, grid: tuple[int, int] | None

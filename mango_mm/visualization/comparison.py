@@ -6,6 +6,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from mango_mm.visualization.figures import pyplot, save_figure
+
 __all__ = ['draw_comparison']
 
 
@@ -23,11 +25,7 @@ def draw_comparison(
     Raises:
         ValueError: If there is nothing to draw.
     """
-    import matplotlib
-
-    matplotlib.use('Agg')
-    from matplotlib import pyplot as plt
-
+    plt = pyplot()
     if not values:
         raise ValueError('a comparison needs at least one model; got none.')
     figure, axis = plt.subplots(figsize=(7, 0.9 + 0.32 * len(values)))
@@ -41,7 +39,4 @@ def draw_comparison(
     axis.invert_yaxis()
     axis.set(xlabel=f'{xlabel} (dots: seeds; bar: mean and one standard deviation)', title=title)
     axis.grid(alpha=0.3, axis='x')
-    figure.tight_layout()
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    save_figure(figure, path)

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mango_mm.visualization.figures import pyplot, save_figure
+
 __all__ = ['draw_curves', 'read_scalars']
 
 
@@ -31,11 +33,7 @@ def draw_curves(runs: Mapping[str, str | Path], keys: Sequence[str], path: str |
             lacks one has no line in its plot.
         path: The picture (PNG).
     """
-    import matplotlib
-
-    matplotlib.use('Agg')
-    from matplotlib import pyplot as plt
-
+    plt = pyplot()
     scalars = {name: read_scalars(work_dir) for name, work_dir in runs.items()}
     figure, axes = plt.subplots(1, len(keys), figsize=(4.5 * len(keys), 3.5), squeeze=False)
     for axis, key in zip(axes[0], keys):
@@ -48,7 +46,4 @@ def draw_curves(runs: Mapping[str, str | Path], keys: Sequence[str], path: str |
         axis.grid(alpha=0.3)
         if axis.lines:
             axis.legend(fontsize=8)
-    figure.tight_layout()
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    save_figure(figure, path)

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mango_mm.visualization.figures import pyplot, save_figure
+
 __all__ = ['draw_histogram', 'draw_maps']
 
 
@@ -25,11 +27,7 @@ def draw_histogram(
     Raises:
         ValueError: If there is no number, or one is not finite.
     """
-    import matplotlib
-
-    matplotlib.use('Agg')
-    from matplotlib import pyplot as plt
-
+    plt = pyplot()
     every = np.concatenate([np.asarray(v, dtype=float) for v in values.values()] or [[]])
     if not every.size or not np.isfinite(every).all():
         raise ValueError(f'a histogram needs finite numbers; got {every.size} of them.')
@@ -40,7 +38,7 @@ def draw_histogram(
     axis.set(xlabel=f'{xlabel} (larger: less likely)', ylabel='samples')
     axis.legend(fontsize=8)
     axis.grid(alpha=0.3)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_maps(
@@ -61,11 +59,7 @@ def draw_maps(
     Raises:
         ValueError: If there is no row.
     """
-    import matplotlib
-
-    matplotlib.use('Agg')
-    from matplotlib import pyplot as plt
-
+    plt = pyplot()
     if not rows:
         raise ValueError('maps need at least one sample; got none.')
     names = list(next(iter(rows.values()))[1])
@@ -91,13 +85,4 @@ def draw_maps(
             figure.colorbar(shown, ax=line[2 * i + 1], fraction=0.046).ax.tick_params(labelsize=6)
         for axis in line:
             axis.set_axis_off()
-    _save(figure, path)
-
-
-def _save(figure: Any, path: str | Path) -> None:
-    from matplotlib import pyplot as plt
-
-    figure.tight_layout()
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    save_figure(figure, path)

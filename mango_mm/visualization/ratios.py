@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from mango_mm.visualization.figures import pyplot, save_figure
+
 __all__ = ['draw_bars', 'draw_ratios']
 
 Point = tuple[float, float, float, float]  # size, lower quartile, median, upper quartile
@@ -27,11 +29,7 @@ def draw_ratios(
         ylabel: Beside the first one.
         marks: A target to draw as a dashed line, by title.
     """
-    import matplotlib
-
-    matplotlib.use('Agg')
-    from matplotlib import pyplot as plt
-
+    plt = pyplot()
     figure, axes = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 3.8), squeeze=False)
     for axis, (title, lines) in zip(axes[0], panels.items()):
         for name, points in lines.items():
@@ -46,7 +44,7 @@ def draw_ratios(
         axis.grid(alpha=0.3, which='both')
         axis.legend(fontsize=7)
     axes[0][0].set_ylabel(ylabel)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_bars(
@@ -58,11 +56,7 @@ def draw_bars(
         panels: By title, then by name: lower quartile, median, upper quartile.
         path: The picture (PNG).
     """
-    import matplotlib
-
-    matplotlib.use('Agg')
-    from matplotlib import pyplot as plt
-
+    plt = pyplot()
     rows = max(len(bars) for bars in panels.values())
     figure, axes = plt.subplots(
         1, len(panels), figsize=(4.2 * len(panels), 0.5 + 0.4 * rows), squeeze=False, sharey=True
@@ -79,13 +73,4 @@ def draw_bars(
         axis.margins(x=0.18)
         axis.grid(alpha=0.3, axis='x')
     axes[0][0].invert_yaxis()
-    _save(figure, path)
-
-
-def _save(figure: object, path: str | Path) -> None:
-    from matplotlib import pyplot as plt
-
-    figure.tight_layout()  # type: ignore[attr-defined]
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)  # type: ignore[attr-defined]
-    plt.close(figure)  # type: ignore[arg-type]
+    save_figure(figure, path)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from mango_mm.visualization.figures import pyplot, save_figure
+
 __all__ = ['draw_severities']
 
 COLUMNS = 4
@@ -28,11 +30,7 @@ def draw_severities(
     Raises:
         ValueError: If there is no panel.
     """
-    import matplotlib
-
-    matplotlib.use('Agg')
-    from matplotlib import pyplot as plt
-
+    plt = pyplot()
     if not panels:
         raise ValueError('a plot of robustness needs at least one degradation; got none.')
     rows = -(-len(panels) // COLUMNS)
@@ -54,7 +52,4 @@ def draw_severities(
         row[0].set_ylabel(ylabel, fontsize=8)
     handles, names = axes.flat[0].get_legend_handles_labels()
     figure.legend(handles, names, loc='upper center', ncols=min(5, len(names)), fontsize=8)
-    figure.tight_layout(rect=(0, 0, 1, 0.94))
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=100)
-    plt.close(figure)
+    save_figure(figure, path, dpi=100, top=0.94)

@@ -6,10 +6,16 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from mango_mm.datasets.degradations import DEGRADATIONS, FROZEN_STEPS, degrade_frame, degrade_text
+from mango_mm.datasets.degradations import (
+    FROZEN_STEPS,
+    check_degradation,
+    degrade_frame,
+    degrade_text,
+)
 from mango_mm.datasets.transforms.loading import LoadDepth, LoadImage
 from mango_mm.registry import TRANSFORMS
 
@@ -42,13 +48,11 @@ class Degrade(BaseTransform):
         depth: dict[str, Any] | None = None,
         texts: tuple[str, ...] = (),
     ) -> None:
-        if kind not in DEGRADATIONS:
-            raise ValueError(f'degradation must be one of {DEGRADATIONS}; got {kind!r}.')
-        if severity not in range(1, 6):
-            raise ValueError(f'severity must lie in 1..5; got {severity!r}.')
+        check_degradation(kind, severity)
         if kind == 'text_other' and not texts:
             raise ValueError("'text_other' needs texts to take another plot from; got none.")
         self.kind, self.severity, self.seed, self.texts = kind, severity, seed, tuple(texts)
+        self.folders: dict[Path, list[Path]] = {}  # listed once, not per sample
         self.load_image, self.load_depth = LoadImage(), LoadDepth(**(depth or {}))
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -68,21 +72,20 @@ class Degrade(BaseTransform):
         return results
 
     def _other(self, results: dict[str, Any]) -> tuple[Any, Any]:
-        """RGB and depth of a frame some places further in the folder, at this frame's size."""
-        import cv2
-
-        paths = {}
-        for key in ('img_path', 'depth_path'):
-            own = Path(results[key])
-            frames = sorted(p for p in own.parent.iterdir() if p.suffix == own.suffix)
-            if len(frames) < 2:
-                raise ValueError(f'{self.kind} needs another frame beside {own}; it is alone.')
-            step = FROZEN_STEPS[self.severity - 1] % len(frames) or 1
-            paths[key] = str(frames[(frames.index(own) + step) % len(frames)])
-        image = self.load_image({'img_path': paths['img_path']})['img']
-        depth = self.load_depth({'depth_path': paths['depth_path']})['depth']
+        """RGB and depth, what is frozen being that of a frame further in the folder, resized."""
+        key = 'depth_path' if self.kind == 'depth_frozen' else 'img_path'
+        own = Path(results[key])
+        if own.parent not in self.folders:
+            self.folders[own.parent] = sorted(
+                p for p in own.parent.iterdir() if p.suffix == own.suffix
+            )
+        frames = self.folders[own.parent]
+        if len(frames) < 2:
+            raise ValueError(f'{self.kind} needs another frame beside {own}; it is alone.')
+        step = FROZEN_STEPS[self.severity - 1] % len(frames) or 1
+        source = {key: str(frames[(frames.index(own) + step) % len(frames)])}
         size = results['img'].shape[1::-1]
-        return (
-            cv2.resize(image, size),
-            cv2.resize(depth, size, interpolation=cv2.INTER_NEAREST),
-        )
+        if key == 'img_path':
+            return cv2.resize(self.load_image(source)['img'], size), results['depth']
+        depth = self.load_depth(source)['depth']
+        return results['img'], cv2.resize(depth, size, interpolation=cv2.INTER_NEAREST)

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # the name everybody uses
 
+from mango_mm.flows.affine_coupling import ChannelHalves
 from mango_mm.flows.bijection import Bijection
 from mango_mm.flows.precision import float32_island
 
@@ -65,16 +66,14 @@ class MixtureCoupling(Bijection):
         clamp: float = 1.0,
     ) -> None:
         super().__init__()
-        if dim < 2:
-            raise ValueError(f'a coupling over channels needs at least 2 of them; got {dim}.')
+        self.halves = ChannelHalves(dim, swap=swap)
         hidden_dim = hidden_dim or 2 * dim
         if hidden_dim % num_heads:
             raise ValueError(
                 f'num_heads must divide the conditioner; got {num_heads} heads, {hidden_dim}.'
             )
-        self.first = (dim + 1) // 2
-        self.swap, self.clamp, self.components, self.num_heads = swap, clamp, components, num_heads
-        conditioning = dim - self.first if swap else self.first
+        self.clamp, self.components, self.num_heads = clamp, components, num_heads
+        conditioning = self.halves.fixed
         self.moved = dim - conditioning
         self.enter = nn.Linear(conditioning, hidden_dim)
         self.norm_attention = nn.LayerNorm(hidden_dim)
@@ -90,7 +89,7 @@ class MixtureCoupling(Bijection):
 
     @float32_island
     def forward(self, x: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        fixed, moved = self._split(x)
+        fixed, moved = self.halves.split(x)
         scale, shift, mixture = self._condition(fixed, mask)
         squashed, log_slope = _logit_of_mixture(moved, *mixture)
         y = squashed * scale.exp() + shift
@@ -98,11 +97,11 @@ class MixtureCoupling(Bijection):
         if mask is not None:
             y = torch.where(mask[..., None], y, moved)
             total = torch.where(mask[..., None], total, 0.0)
-        return self._merge(fixed, y), total.sum(dim=(1, 2))
+        return self.halves.merge(fixed, y), total.sum(dim=(1, 2))
 
     @float32_island
     def inverse(self, y: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        fixed, moved = self._split(y)
+        fixed, moved = self.halves.split(y)
         scale, shift, mixture = self._condition(fixed, mask)
         squashed = (moved - shift) * (-scale).exp()
         x = _solve(squashed, mixture)
@@ -111,7 +110,7 @@ class MixtureCoupling(Bijection):
         if mask is not None:
             x = torch.where(mask[..., None], x, moved)
             total = torch.where(mask[..., None], total, 0.0)
-        return self._merge(fixed, x), -total.sum(dim=(1, 2))
+        return self.halves.merge(fixed, x), -total.sum(dim=(1, 2))
 
     def _condition(
         self, fixed: Tensor, mask: Tensor | None
@@ -136,13 +135,6 @@ class MixtureCoupling(Bijection):
 
     def _clamped(self, raw: Tensor) -> Tensor:
         return self.clamp * torch.tanh(raw / self.clamp)
-
-    def _split(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        first, second = x[..., : self.first], x[..., self.first :]
-        return (second, first) if self.swap else (first, second)
-
-    def _merge(self, fixed: Tensor, moved: Tensor) -> Tensor:
-        return torch.cat([moved, fixed] if self.swap else [fixed, moved], dim=-1)
 
 
 def _logit_of_mixture(

@@ -10,7 +10,7 @@ from mmengine.model import BaseModel, ModuleDict
 from torch import Tensor, nn
 
 from mango_mm.fusion import Fusion
-from mango_mm.fusion.late import certainty, combine_logits
+from mango_mm.fusion.late import certainty, combine_logits, fused_if_whole
 from mango_mm.models.presence import presence
 from mango_mm.registry import FUSIONS, MODELS, build_ours
 from mango_mm.structures import MultiLabelSample
@@ -179,7 +179,7 @@ class MultimodalClassifier(BaseModel):
         joint = combine_logits(stacked, scores, present)
         if FUSED not in logits or present is None:
             return joint
-        return torch.where(present.all(dim=1)[:, None].to(joint.device), logits[FUSED], joint)
+        return fused_if_whole(logits[FUSED], joint, present)
 
     def encode(
         self,

@@ -10,7 +10,7 @@ import torch
 from mmengine.model import BaseModule, ModuleDict
 from torch import Tensor, nn
 
-from mango_mm.fusion.late import certainty, combine_logits
+from mango_mm.fusion.late import certainty, combine_logits, fused_if_whole
 from mango_mm.models.norms import share_all_but_norms
 from mango_mm.models.presence import presence
 from mango_mm.registry import MODELS, build_ours
@@ -125,8 +125,7 @@ class EnsembleHead(BaseModule):
             return joint
         if present is None:
             return logits[FUSED]
-        whole = present.all(dim=1).to(joint.device)[:, None, None, None]
-        return torch.where(whole, logits[FUSED], joint)
+        return fused_if_whole(logits[FUSED], joint, present)
 
     def loss(
         self, features: Mapping[str, Any], batch_data_samples: list[Any], train_cfg: Any

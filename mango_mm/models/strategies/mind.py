@@ -22,8 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mango_mm.models.strategies.strategy import Strategy, Teacher
-from mango_mm.models.strategies.umt import check_names
+from mango_mm.models.strategies.strategy import Strategy, Teacher, check_names
 from mango_mm.registry import MODELS
 
 __all__ = ['MIND']

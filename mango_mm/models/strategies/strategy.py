@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import abc
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from mango_mm.checkpoints import load_weights
 from mango_mm.models.strategies.tasks import Task, task_of
 from mango_mm.registry import MODELS, build_ours
 
-__all__ = ['Strategy', 'Teacher']
+__all__ = ['Strategy', 'Teacher', 'check_names']
 
 
 class Strategy(BaseModel):
@@ -80,9 +81,9 @@ class Strategy(BaseModel):
             return self.loss(inputs, data_samples)
         return self.student(inputs, data_samples, mode=mode)
 
+    @abc.abstractmethod
     def loss(self, inputs: Any, data_samples: Any) -> dict[str, Any]:
         """Losses by name."""
-        raise NotImplementedError(f'{type(self).__name__} defines no loss.')
 
 
 class Teacher(nn.Module):
@@ -129,6 +130,17 @@ class Teacher(nn.Module):
         except FileNotFoundError as error:
             how = f' Train it: python tools/train.py {self.source}' if self.source else ''
             raise FileNotFoundError(f'a teacher is missing: {error}{how}') from error
+
+
+def check_names(
+    given: Mapping[str, Any], modalities: tuple[str, ...], *, every: bool = False
+) -> None:
+    """Raise a ValueError unless teachers are named as modalities are."""
+    unknown = [m for m in given if m not in modalities]
+    missing = [m for m in modalities if m not in given] if every else []
+    if unknown or missing or not given:
+        wanted = 'one for each of' if every else 'some of'
+        raise ValueError(f'teachers must be {wanted} {modalities}; got {tuple(given)}.')
 
 
 def find_config(path: str) -> Path:

@@ -27,7 +27,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mango_mm.models.strategies.strategy import Strategy, Teacher
+from mango_mm.models.strategies.strategy import Strategy, Teacher, check_names
 from mango_mm.registry import MODELS
 
 __all__ = ['UMT', 'UnimodalProbe']
@@ -123,17 +123,6 @@ class UnimodalProbe(Strategy):
 
     def _frozen(self) -> list[nn.Module]:
         return [module for m in self.specs for module in self.task.encoder_of(m)]
-
-
-def check_names(
-    given: Mapping[str, Any], modalities: tuple[str, ...], *, every: bool = False
-) -> None:
-    """Raise a ValueError unless teachers are named as modalities are."""
-    unknown = [m for m in given if m not in modalities]
-    missing = [m for m in modalities if m not in given] if every else []
-    if unknown or missing or not given:
-        wanted = 'one for each of' if every else 'some of'
-        raise ValueError(f'teachers must be {wanted} {modalities}; got {tuple(given)}.')
 
 
 def _distance(name: str, features: list[Tensor], wanted: list[Tensor]) -> Tensor:
