@@ -49,6 +49,7 @@ COSTS = {
     'train_mib': ('training memory (MiB)', 0),
 }
 HEADLINES = ('mIoU', 'MAE', 'macro_f1')  # one of them stands for a run while it goes on
+SUBSET = '/'  # MissingModalityHook reports rgb/mIoU: the metric with RGB alone
 TESTED = 'tested.json'
 TRAIN = 'import sys; from mango_mm.apis.compare import _train; _train(sys.argv[1:])'
 
@@ -243,8 +244,18 @@ def _run(
         'seed': seed,
         'options': given,
         'seconds': round(time.monotonic() - start, 1),
-        **{key: float(last[key]) for key in METRICS if key in last},
+        **{key: float(value) for key, value in last.items() if _metric(key) in METRICS},
     }
+
+
+def _metric(key: str) -> str:
+    """The metric of ``rgb/mIoU`` is mIoU."""
+    return key.rpartition(SUBSET)[2]
+
+
+def _title(key: str) -> str:
+    subset, _, metric = key.rpartition(SUBSET)
+    return f'{METRICS[metric][0]}, {subset} alone' if subset else METRICS[metric][0]
 
 
 def _filled(option: str, after: Sequence[str], out: Path, seed: int) -> str:
@@ -288,8 +299,10 @@ def render_table(
     """
     lines = [line for line in lines if not METRICS.keys().isdisjoint(line)]
     columns = [key for key in METRICS if any(key in line for line in lines)]
+    subsets = {key: None for line in lines for key in line if _metric(key) in HEADLINES}
+    columns += [key for key in subsets if SUBSET in key]
     priced = [key for key in COSTS if any(key in row for row in (costs or {}).values())]
-    titles = [*(METRICS[k][0] for k in columns), *(COSTS[k][0] for k in priced)]
+    titles = [*(_title(k) for k in columns), *(COSTS[k][0] for k in priced)]
     header = ['fusion', 'seeds', *titles, 's per run']
     rows = [header, ['---'] * len(header)]
     for name in names:
@@ -298,7 +311,7 @@ def render_table(
             continue
         cells = [name, str(len(of))]
         for key in columns:
-            values, digits = [line[key] for line in of if key in line], METRICS[key][1]
+            values, digits = [line[key] for line in of if key in line], METRICS[_metric(key)][1]
             spread = f' ± {statistics.stdev(values):.{digits}f}' if len(values) > 1 else ''
             cells.append(f'{statistics.mean(values):.{digits}f}{spread}' if values else '-')
         for key in priced:

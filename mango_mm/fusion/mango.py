@@ -12,6 +12,13 @@ whoever owns the loss (Eq. 13 leaves the weight open).
 Without LN the density would have a trivial optimum: encoders that answer a constant.
 LN leaves a way to it (one direction for all); ``detach_encoder`` closes it.
 
+A modality that a sample lacks (its mask is false everywhere) is met in one of two ways:
+
+    missing='mask'   its tokens take no part: ln p is that of the tokens there are, and what it
+                     would have conditioned is conditioned by what remains. Exact, costs nothing.
+    missing='infer'  its tokens are those that the flow maps to the centre of the latent space,
+                     z_m = 0, beside the observed ones; ln p is that of the completed sample.
+
 Token grids larger than a layer can hold are cut into windows; the flow runs in each
 with the same weights, and stays a bijection of the whole.
 
@@ -20,7 +27,8 @@ Shape letters: B batch, N_m tokens of modality m, D channels, E channels out.
 Source:
     Truong et al., MANGO, NeurIPS 2025, https://arxiv.org/abs/2508.10133, Eq. 2, 7-13, Fig. 2.
 Differs from it:
-    two modalities of equal length become M of any lengths; the gate of ICA is bounded.
+    two modalities of equal length become M of any lengths; the gate of ICA is bounded; missing
+    modalities are not in the paper.
 """
 
 from __future__ import annotations
@@ -47,6 +55,7 @@ from mango_mm.fusion.tokens import merge_windows, split_windows, window_mask
 __all__ = ['MangoFusion']
 
 EPS = 1e-5  # of the token normalisation
+MISSING = ('mask', 'infer')
 
 
 class MangoFusion(Fusion):
@@ -71,6 +80,8 @@ class MangoFusion(Fusion):
         detach_encoder: Keep the gradient of ``log_prob`` out of the encoders. Costs a
             second pass of the flow in training.
         with_cp: Gradient checkpointing per block.
+        missing: ``'mask'`` or ``'infer'``: see above.
+        infer_steps: Rounds of ``'infer'``; each passes the flow forth and back, without gradient.
 
     Raises:
         ValueError: If neither or both of ``num_tokens`` and ``window`` are given, or a
@@ -98,8 +109,16 @@ class MangoFusion(Fusion):
         normalize: bool = True,
         detach_encoder: bool = False,
         with_cp: bool = False,
+        missing: str = 'mask',
+        infer_steps: int = 2,
     ) -> None:
         super().__init__(modalities, dim, out_dim)
+        if missing not in MISSING or infer_steps < 1:
+            raise ValueError(
+                f'missing must be one of {MISSING} and infer_steps at least 1; '
+                f'got {missing!r} and {infer_steps}.'
+            )
+        self.missing, self.infer_steps = missing, infer_steps
         if (num_tokens is None) == (window is None):
             raise ValueError(
                 'give either num_tokens (a fixed size) or window (any size of token grid); '
@@ -138,7 +157,7 @@ class MangoFusion(Fusion):
         if self.normalize:
             extras['statistics'] = {m: _statistics(x) for m, x in zip(self.modalities, tokens)}
         joint = self.joint_mask(tokens, masks)
-        x, mask = self._enter(self._normalized(tokens), joint, grid)
+        x, mask, joint = self._complete(self._normalized(tokens), joint, grid)
         z, log_det = self.flow(x, mask=mask)
         if self.detach_encoder and torch.is_grad_enabled():
             seen, log_det = self.flow(x.detach(), mask=mask)
@@ -176,7 +195,7 @@ class MangoFusion(Fusion):
             grid: As in :meth:`forward`.
         """
         tokens = self._normalized(self._floats(features, masks))
-        x, mask = self._enter(tokens, self.joint_mask(tokens, masks), grid)
+        x, mask, _ = self._complete(tokens, self.joint_mask(tokens, masks), grid)
         terms, _ = log_prob_terms(self.flow, x, mask)
         parts = self._leave(terms[..., None], grid)
         return {m: part[..., 0] for m, part in zip(self.modalities, parts)}
@@ -245,6 +264,44 @@ class MangoFusion(Fusion):
         ]
         real = [m for m in cut if m is not None]
         return torch.cat(windows, dim=1), torch.cat(real, dim=1) if real else None
+
+    def _complete(
+        self, tokens: list[Tensor], joint: Tensor | None, grid: tuple[int, int] | None
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """As :meth:`_enter`, with absent modalities inferred if this fusion does that.
+
+        The third is the joint mask, in which what was inferred is real.
+        """
+        parts = self._split_mask(joint)
+        gone = [~part.any(dim=1, keepdim=True) for part in parts or ()]
+        if self.missing == 'mask' or not any(bool(g.any()) for g in gone):
+            return *self._enter(tokens, joint, grid), joint
+        absent = [g.expand(part.shape) for g, part in zip(gone, parts or ())]
+        whole = torch.cat([part | a for part, a in zip(parts or (), absent)], dim=1)
+        blank = [x.masked_fill(a[..., None], 0.0) for x, a in zip(tokens, absent)]
+        x, mask = self._enter(blank, whole, grid)
+        # Where the absent tokens lie among the windows: put through them like tokens.
+        marks = [a[..., None].to(x.dtype) for a in absent]
+        free = self._enter(marks, None, grid)[0] > 0
+        return self.infer(x, free, mask), mask, whole
+
+    @torch.no_grad()
+    def infer(self, x: Tensor, free: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Tokens for the places marked ``free``, such that the flow maps them to 0.
+
+        z = G(x); z_free <- 0; x_free <- G^-1(z)_free, ``infer_steps`` times over. A fixed point
+        of it has z_free = 0 beside the observed tokens, and is exact.
+
+        Args:
+            x: All tokens, as they enter the flow, (B, N, D).
+            free: Those to infer, bool (B, N, 1).
+            mask: Real tokens, (B, N).
+        """
+        for _ in range(self.infer_steps):
+            z, _ = self.flow(x, mask=mask)
+            completed, _ = self.flow.inverse(z.masked_fill(free, 0.0), mask=mask)
+            x = torch.where(free, completed, x)
+        return x
 
     def _leave(self, x: Tensor, grid: tuple[int, int] | None) -> list[Tensor]:
         parts = list(x.split(self.lengths, dim=1))

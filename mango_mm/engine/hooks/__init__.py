@@ -1,9 +1,17 @@
 """Registered hooks."""
 
 from mango_mm.engine.hooks.flow_health_hook import FlowHealthHook
+from mango_mm.engine.hooks.missing_modality_hook import MissingModalityHook
 from mango_mm.engine.hooks.panel_hook import PanelHook
 from mango_mm.engine.hooks.random_state_hook import RandomStateHook
 from mango_mm.engine.hooks.threshold_hook import ThresholdHook
 from mango_mm.engine.hooks.vocabulary_hook import VocabularyHook
 
-__all__ = ['FlowHealthHook', 'PanelHook', 'RandomStateHook', 'ThresholdHook', 'VocabularyHook']
+__all__ = [
+    'FlowHealthHook',
+    'MissingModalityHook',
+    'PanelHook',
+    'RandomStateHook',
+    'ThresholdHook',
+    'VocabularyHook',
+]

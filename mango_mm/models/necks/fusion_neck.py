@@ -40,6 +40,9 @@ class FusionNeck(BaseModule):
         ``{modality: pyramid}``, a sequence of pyramids in the order of ``modalities``,
         or one pyramid whose maps hold the modalities' channels one after the other.
 
+    A modality that a sample lacks (``present`` of :meth:`fuse`) is masked out as a whole and its
+    tokens are zeros, so that no fusion sees what an encoder makes of a blank image.
+
     Args:
         modalities: Their names, in token order.
         in_channels: Channels of each stage of one modality.
@@ -121,8 +124,12 @@ class FusionNeck(BaseModule):
             )
         return result.maps
 
-    def fuse(self, features: Any) -> NeckOutput:
+    def fuse(self, features: Any, present: Tensor | None = None) -> NeckOutput:
         """Fused maps with losses and likelihoods.
+
+        Args:
+            features: See the class.
+            present: Which modalities each sample has, bool (B, M); None: all.
 
         Returns:
             ``losses`` holds ``loss_nll``, weighted, and ``nll_per_dim``, for the log. The
@@ -137,7 +144,10 @@ class FusionNeck(BaseModule):
             tokens = {m: map_to_tokens(x) for m, x in stage_maps.items()}
             if len(enter):
                 tokens = {m: enter[m](x) for m, x in tokens.items()}
-            output = fusion(tokens, grid=(int(grid[0]), int(grid[1])))
+            masks = None
+            if present is not None:
+                tokens, masks = _without_absent(tokens, present)
+            output = fusion(tokens, masks=masks, grid=(int(grid[0]), int(grid[1])))
             outputs[stage] = output
             maps.append(tokens_to_map(output.fused, grid))
             nll = output.nll_per_dim()
@@ -187,3 +197,14 @@ class FusionNeck(BaseModule):
             )
         parts = [x.chunk(len(self.modalities), dim=1) for x in maps]
         return {m: [p[i] for p in parts] for i, m in enumerate(self.modalities)}
+
+
+def _without_absent(
+    tokens: Mapping[str, Tensor], present: Tensor
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Tokens with zeros for what is absent, and masks that say so."""
+    kept, masks = {}, {}
+    for index, (m, x) in enumerate(tokens.items()):
+        masks[m] = present[:, index : index + 1].to(x.device).expand(x.shape[:2])
+        kept[m] = x.masked_fill(~masks[m][..., None], 0.0)
+    return kept, masks

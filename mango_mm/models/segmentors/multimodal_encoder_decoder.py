@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mango_mm.models.backbones import BlockFusionBackbone
 from mango_mm.models.necks import FusionNeck
+from mango_mm.models.presence import presence
 from mango_mm.models.segmentors.ensemble_head import FUSED
 from mango_mm.registry import MODELS, build_ours
 
@@ -24,7 +25,9 @@ class MultimodalEncoderDecoder(EncoderDecoder):
     Everything else (whole and slide inference, test-time augmentation, hooks, DDP) is
     mmseg's. Without a neck it is mmseg's EncoderDecoder, for unimodal baselines. Each
     prediction carries ``nll_per_dim``, the flow's negative log-likelihood in nats per
-    dimension, averaged over windows in slide mode.
+    dimension, averaged over windows in slide mode. A modality that a sample lacks (``present`` in
+    its metainfo, from ``DropModality``) is masked out in a ``FusionNeck``; to fusion inside the
+    backbone it is the blank image that it came as.
 
     Args:
         backbone: Ours or any registered one.
@@ -44,6 +47,7 @@ class MultimodalEncoderDecoder(EncoderDecoder):
         if neck is not None:
             self.neck = build_ours(MODELS, neck)
         self._window_nlls: list[Tensor] | None = None
+        self._present: Tensor | None = None
 
     def encode(self, inputs: Tensor) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """The backbone's pyramid of every modality, and the losses of fusion inside it.
@@ -61,7 +65,9 @@ class MultimodalEncoderDecoder(EncoderDecoder):
             features = {names[0] if len(names) == 1 else 'all': features}
         return dict(features), losses
 
-    def merge(self, features: Mapping[str, Any]) -> tuple[Any, dict[str, Tensor], Tensor | None]:
+    def merge(
+        self, features: Mapping[str, Any], present: Tensor | None = None
+    ) -> tuple[Any, dict[str, Tensor], Tensor | None]:
         """What the decode head reads, the neck's losses, and NLL per dimension, (B,) or None."""
         several = len(features) > 1
         given = features if several else next(iter(features.values()))
@@ -69,7 +75,7 @@ class MultimodalEncoderDecoder(EncoderDecoder):
             return given, {}, None
         if not isinstance(self.neck, FusionNeck):
             return self.neck(given), {}, None
-        result = self.neck.fuse(given)
+        result = self.neck.fuse(given, present)
         wanted = getattr(self.decode_head, 'combine', None) == FUSED
         maps = {**features, FUSED: result.maps} if wanted else result.maps
         return maps, result.losses, result.nll_per_dim
@@ -81,7 +87,7 @@ class MultimodalEncoderDecoder(EncoderDecoder):
 
     def loss_from(self, features: Mapping[str, Any], data_samples: list[Any]) -> dict[str, Tensor]:
         """The losses of the neck and of the heads, of features that :meth:`encode` gave."""
-        merged, losses, _ = self.merge(features)
+        merged, losses, _ = self.merge(features, self._presence([s.metainfo for s in data_samples]))
         losses = {**losses, **self._decode_head_forward_train(merged, data_samples)}
         if self.with_auxiliary_head:
             losses.update(self._auxiliary_head_forward_train(merged, data_samples))
@@ -89,7 +95,7 @@ class MultimodalEncoderDecoder(EncoderDecoder):
 
     def extract_feat(self, inputs: Tensor) -> Any:
         """What the decode head reads; notes the likelihood while a prediction is under way."""
-        merged, _, nll_per_dim = self.merge(self.encode(inputs)[0])
+        merged, _, nll_per_dim = self.merge(self.encode(inputs)[0], self._present)
         if self._window_nlls is not None and nll_per_dim is not None:
             self._window_nlls.append(nll_per_dim)
         return merged
@@ -97,6 +103,8 @@ class MultimodalEncoderDecoder(EncoderDecoder):
     def predict(self, inputs: Tensor, data_samples: list[Any] | None = None) -> list[Any]:
         """Mmseg's prediction, with ``nll_per_dim`` on every sample if there is a flow."""
         self._window_nlls = []
+        metas = [s.metainfo for s in data_samples or ()]
+        self._present = self._presence(metas)
         try:
             predictions: list[Any] = super().predict(inputs, data_samples)
             if self._window_nlls:
@@ -104,5 +112,11 @@ class MultimodalEncoderDecoder(EncoderDecoder):
                 for prediction, value in zip(predictions, per_sample):
                     prediction.set_field(value, 'nll_per_dim', dtype=Tensor)
         finally:
-            self._window_nlls = None
+            self._window_nlls = self._present = None
         return predictions
+
+    def _presence(self, metas: list[dict[str, Any]]) -> Tensor | None:
+        """Which modalities of the neck the samples have, (B, M); None: all."""
+        if not metas or not isinstance(self.neck if self.with_neck else None, FusionNeck):
+            return None
+        return presence(metas, self.neck.modalities)

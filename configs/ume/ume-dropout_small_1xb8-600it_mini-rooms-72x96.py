@@ -1,0 +1,18 @@
+"""UME trained with modality dropout; the heads of what there is are averaged, generated rooms.
+
+Run:     python tools/train.py configs/ume/ume-dropout_small_1xb8-600it_mini-rooms-72x96.py
+Needs:   data/mini_rooms: python tools/prepare/mini_rooms.py
+Ours:    docs/missing_modalities.md
+"""
+
+_base_ = [
+    '../_base_/datasets/mini-rooms_72x96_dropout.py',
+    '../_base_/models/segmentor_small_heads.py',
+    '../_base_/schedules/scratch_600it.py',
+    '../_base_/missing_runtime.py',
+]
+model = dict(
+    data_preprocessor={{_base_.data_preprocessor}},
+    neck=None,
+    decode_head=dict(combine='mean', shared=False, head=dict(num_classes={{_base_.num_classes}})),
+)
