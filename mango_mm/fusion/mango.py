@@ -157,7 +157,7 @@ class MangoFusion(Fusion):
         if self.normalize:
             extras['statistics'] = {m: _statistics(x) for m, x in zip(self.modalities, tokens)}
         joint = self.joint_mask(tokens, masks)
-        x, mask, joint = self._complete(self._normalized(tokens), joint, grid)
+        x, mask, joint, free = self._complete(self._normalized(tokens), joint, grid)
         z, log_det = self.flow(x, mask=mask)
         if self.detach_encoder and torch.is_grad_enabled():
             seen, log_det = self.flow(x.detach(), mask=mask)
@@ -165,6 +165,8 @@ class MangoFusion(Fusion):
             seen = z
         log_prob = gaussian_log_prob(seen, mask) + log_det
         latents = self._leave(z, grid)
+        if free is not None:
+            extras['infer_residual'] = z.detach()[free.expand_as(z)].square().mean().sqrt()
         fused, fused_mask = self.reduce(latents, self._split_mask(joint), grid)
         batch = tokens[0].shape[0]
         return FusionOutput(
@@ -195,7 +197,7 @@ class MangoFusion(Fusion):
             grid: As in :meth:`forward`.
         """
         tokens = self._normalized(self._floats(features, masks))
-        x, mask, _ = self._complete(tokens, self.joint_mask(tokens, masks), grid)
+        x, mask, *_ = self._complete(tokens, self.joint_mask(tokens, masks), grid)
         terms, _ = log_prob_terms(self.flow, x, mask)
         parts = self._leave(terms[..., None], grid)
         return {m: part[..., 0] for m, part in zip(self.modalities, parts)}
@@ -267,15 +269,15 @@ class MangoFusion(Fusion):
 
     def _complete(
         self, tokens: list[Tensor], joint: Tensor | None, grid: tuple[int, int] | None
-    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
         """As :meth:`_enter`, with absent modalities inferred if this fusion does that.
 
-        The third is the joint mask, in which what was inferred is real.
+        The third is the joint mask, in which what was inferred is real; the fourth marks that.
         """
         parts = self._split_mask(joint)
         gone = [~part.any(dim=1, keepdim=True) for part in parts or ()]
         if self.missing == 'mask' or not any(bool(g.any()) for g in gone):
-            return *self._enter(tokens, joint, grid), joint
+            return *self._enter(tokens, joint, grid), joint, None
         absent = [g.expand(part.shape) for g, part in zip(gone, parts or ())]
         whole = torch.cat([part | a for part, a in zip(parts or (), absent)], dim=1)
         blank = [x.masked_fill(a[..., None], 0.0) for x, a in zip(tokens, absent)]
@@ -283,14 +285,16 @@ class MangoFusion(Fusion):
         # Where the absent tokens lie among the windows: put through them like tokens.
         marks = [a[..., None].to(x.dtype) for a in absent]
         free = self._enter(marks, None, grid)[0] > 0
-        return self.infer(x, free, mask), mask, whole
+        return self.infer(x, free, mask), mask, whole, free
 
     @torch.no_grad()
     def infer(self, x: Tensor, free: Tensor, mask: Tensor | None = None) -> Tensor:
         """Tokens for the places marked ``free``, such that the flow maps them to 0.
 
         z = G(x); z_free <- 0; x_free <- G^-1(z)_free, ``infer_steps`` times over. A fixed point
-        of it has z_free = 0 beside the observed tokens, and is exact.
+        of it has z_free = 0 beside the observed tokens. Nothing makes the step a contraction:
+        how far from it the flow was left is ``extras['infer_residual']`` of :meth:`forward`, the
+        root mean square of z_free.
 
         Args:
             x: All tokens, as they enter the flow, (B, N, D).
