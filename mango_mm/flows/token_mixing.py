@@ -29,7 +29,16 @@ class _ApplyMatrix(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, matrix: Tensor, x: Tensor) -> Tensor:
         ctx.save_for_backward(matrix, x)
+        ctx.save_for_forward(matrix, x)
         return torch.bmm(matrix.expand(x.shape[0], -1, -1), x)
+
+    @staticmethod
+    def jvp(ctx: Any, dmatrix: Tensor | None, dx: Tensor | None) -> Tensor:
+        matrix, x = ctx.saved_tensors
+        tangent = x.new_zeros(x.shape[0], matrix.shape[0], x.shape[2])
+        if dx is not None:
+            tangent = tangent + matrix @ dx
+        return tangent if dmatrix is None else tangent + dmatrix @ x
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, Tensor]:

@@ -88,3 +88,22 @@ def test_wrong_statistics_and_images_are_named():
         MultimodalSegDataPreProcessor(SPEC)(dict(inputs=[torch.ones(3, 2, 2)]))
     with pytest.raises(ValueError, match='a test batch must be of one size'):
         MultimodalSegDataPreProcessor(SPEC)(dict(inputs=[torch.ones(4, 2, 2), torch.ones(4, 3, 2)]))
+
+
+def test_blank_images_of_what_is_absent_do_not_blow_up_the_gradient():
+    """The normalisations of an encoder divide by nothing there, again and again."""
+    config = load_config(
+        ROOT / 'configs/ume/ume-dropout_small_1xb8-600it_mini-rooms-72x96.py'
+    ).model
+    model = MODELS.build(config)
+    model.init_weights()
+    model.train()
+    inputs, samples = batch_without_depth()
+    losses = model.loss(inputs, samples)
+    sum(v for k, v in losses.items() if 'loss' in k).backward()
+    gradients = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
+    assert all(g.isfinite().all() for g in gradients.values())
+    # Every sample lacks depth: nothing may reach its encoder.
+    depth = [g for n, g in gradients.items() if 'streams.depth' in n]
+    assert depth
+    assert all(not g.any() for g in depth)

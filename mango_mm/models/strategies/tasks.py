@@ -101,8 +101,8 @@ class SegmentationTask(Task):
         return tuple(self.model.backbone.use)
 
     def encode(self, inputs: Any, samples: Any) -> tuple[dict[str, Any], Losses]:
-        features: tuple[dict[str, Any], Losses] = self.model.encode(inputs)
-        return features
+        found: tuple[dict[str, Any], Losses] = self.model.encode(inputs, _metas(samples))
+        return found
 
     def encode_one(self, inputs: Any, samples: Any, modality: str) -> Any:
         return self.model.backbone.encode_one(inputs, modality)
@@ -119,7 +119,7 @@ class SegmentationTask(Task):
     def decode(
         self, features: Mapping[str, Any], samples: Any
     ) -> tuple[dict[str, Tensor], dict[str, Losses], Losses]:
-        merged, others, _ = self.model.merge(features)
+        merged, others, _ = self.model.merge(features, self.model.presence(_metas(samples)))
         head = self.model.decode_head
         if self.model.with_auxiliary_head:
             others = {**others, **self.model._auxiliary_head_forward_train(merged, samples)}
@@ -139,7 +139,8 @@ class SegmentationTask(Task):
         return {f'decode.{modality}.{key}': value for key, value in found.items()}
 
     def logits(self, inputs: Any, samples: Any) -> Tensor:
-        merged, _, _ = self.model.merge(self.model.encode(inputs)[0])
+        features, _ = self.encode(inputs, samples)
+        merged, _, _ = self.model.merge(features, self.model.presence(_metas(samples)))
         predicted: Tensor = self.model.decode_head(merged)
         return predicted
 
@@ -224,6 +225,10 @@ class ClassificationTask(Task):
 
     def distill(self, student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
         return distill_labels(student, teacher, temperature)
+
+
+def _metas(samples: Any) -> list[Mapping[str, Any]]:
+    return [sample.metainfo for sample in samples or ()]
 
 
 def task_of(model: Any) -> Task:
