@@ -1,9 +1,11 @@
 """How a trained model fares with failing sensors, and whether it notices.
 
 Every degradation of ``mango_mm/datasets/degradations.py`` is put into the validation pipeline,
-and for each severity the task's metric and four scores of strangeness are taken:
+and for each severity the task's metric and scores of strangeness are taken:
 
     likelihood      the flow's negative log-likelihood per dimension; models with a flow
+    density         strangeness under a density fitted afterwards, if one is given
+    information     minus the mutual information of the modalities under it, per dimension
     max_softmax     1 - the largest probability, averaged over pixels or labels
     entropy         of the prediction, likewise
     mahalanobis     distance of what the head reads, averaged over positions, from the training
@@ -14,6 +16,7 @@ Detection is told by AUROC and by the false positives at 95 % found, against the
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,16 +27,16 @@ import numpy as np
 import torch
 from mmengine.evaluator import Evaluator
 from mmengine.logging import MMLogger
-from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from mango_mm.apis.run import load_config, load_weights
+from mango_mm.apis.density import FusionListener, load_density, plain_loader
+from mango_mm.apis.trained import load_trained
 from mango_mm.datasets.degradations import DEGRADATIONS, SEVERITIES
 from mango_mm.evaluation.functional.detection import Mahalanobis, auroc, fpr_at_95
-from mango_mm.registry import DATASETS, MODELS
+from mango_mm.registry import DATASETS
 
 __all__ = ['Answers', 'RobustnessCheck']
 
@@ -62,6 +65,7 @@ class RobustnessCheck:
         config: Of a segmentor over ``LoadDepth``, or of a classifier of films.
         checkpoint: File, or a work dir.
         options: Overrides of the config.
+        density: What ``tools/analyse/fit_density.py`` saved for this checkpoint; None: none.
 
     Raises:
         TypeError: If the model is of neither kind.
@@ -74,13 +78,12 @@ class RobustnessCheck:
         config: str | Path,
         checkpoint: str | Path,
         options: Mapping[str, Any] | None = None,
+        density: str | Path | None = None,
     ) -> None:
-        self.config = load_config(config, options=options)
-        init_default_scope(self.config.get('default_scope', 'mmengine'))
-        self.model: Any = MODELS.build(self.config.model)
-        load_weights(self.model, checkpoint)
-        self.model = getattr(self.model, 'student', self.model).eval()
+        self.config, self.model = load_trained(config, checkpoint, options)
         self._read: Any = None
+        self._density = None if density is None else load_density(density)
+        self._listener = None if density is None else FusionListener(self.model)
         if hasattr(self.model, 'decode_head'):
             self.films = False
             # mmseg calls neck and head by methods of theirs, which torch's hooks do not see.
@@ -153,7 +156,10 @@ class RobustnessCheck:
         scores: dict[str, list[float]] = {}
         features = []
         for data in loader:
-            samples = self.model.test_step(data)
+            with self._listener() if self._listener else contextlib.nullcontext():
+                samples = self.model.test_step(data)
+            for name, values in self._density_scores().items():
+                scores.setdefault(name, []).extend(values)
             evaluator.process(data_samples=samples, data_batch=data)
             features.append(self._features())
             for sample in samples:
@@ -163,13 +169,22 @@ class RobustnessCheck:
         metrics = _quietly(evaluator, len(joined)) if split != 'train' else {}
         return Answers({k: float(v) for k, v in metrics.items()}, scores, joined)
 
+    def _density_scores(self) -> dict[str, list[float]]:
+        if self._density is None or self._listener is None:
+            return {}
+        found = self._density.statistics(self._listener.tokens, **self._listener.others)
+        information = found[:, found.shape[1] // 2 :].mean(dim=1)
+        return {
+            'density': self._density.strangeness(found).tolist(),
+            'information': (-information).tolist(),
+        }
+
     def _loader(self, split: str, step: dict[str, Any] | None) -> dict[str, Any]:
         """The validation loader, over another split's data if asked, with a step put in."""
         loader = copy.deepcopy(self.config.val_dataloader.to_dict())
-        if split == 'train':
-            trained = copy.deepcopy(self.config.train_dataloader.to_dict()['dataset'])
-            loader['dataset'] = {**trained, 'pipeline': loader['dataset']['pipeline']}
         loader['sampler'] = {'type': 'DefaultSampler', 'shuffle': False}
+        if split == 'train':
+            loader = plain_loader(self.config)
         if step is not None:
             pipeline = loader['dataset']['pipeline']
             last = 'LoadPoster' if self.films else 'LoadDepth'

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Callable
+from typing import Any, Callable
 
 import torch
 from torch import Tensor
@@ -87,7 +87,7 @@ def push_forward(
         tangents: J x_m, (M, B, N, D).
     """
     tangents = []
-    with _dense(flow), torch.no_grad():
+    with _dense(flow), _plain_attention(), torch.no_grad():
         for index in range(len(lengths)):
             parts = [
                 part if i == index else torch.zeros_like(part)
@@ -112,3 +112,12 @@ def _dense(flow: Bijection) -> Iterator[None]:
     finally:
         for layer, kernel in zip(layers, before):
             layer.kernel = kernel
+
+
+def _plain_attention() -> Any:
+    """The attention that knows forward mode: the flash kernels do not."""
+    try:
+        from torch.nn.attention import SDPBackend, sdpa_kernel
+    except ImportError:  # before torch 2.3
+        return torch.backends.cuda.sdp_kernel(enable_flash=False, enable_mem_efficient=False)
+    return sdpa_kernel(SDPBackend.MATH)

@@ -164,7 +164,7 @@ class MangoFusion(Fusion):
         else:
             seen = z
         log_prob = gaussian_log_prob(seen, mask) + log_det
-        latents = self._leave(z, grid)
+        latents = self.leave(z, grid)
         if free is not None:
             extras['infer_residual'] = z.detach()[free.expand_as(z)].square().mean().sqrt()
         fused, fused_mask = self.reduce(latents, self._split_mask(joint), grid)
@@ -199,7 +199,7 @@ class MangoFusion(Fusion):
         tokens = self._normalized(self._floats(features, masks))
         x, mask, *_ = self._complete(tokens, self.joint_mask(tokens, masks), grid)
         terms, _ = log_prob_terms(self.flow, x, mask)
-        parts = self._leave(terms[..., None], grid)
+        parts = self.leave(terms[..., None], grid)
         return {m: part[..., 0] for m, part in zip(self.modalities, parts)}
 
     def inverse(
@@ -220,9 +220,9 @@ class MangoFusion(Fusion):
                 normalisation too; None: normalised tokens are returned.
         """
         tokens = self.check(latents, masks)
-        z, mask = self._enter(tokens, self.joint_mask(tokens, masks), grid)
+        z, mask = self.enter(tokens, self.joint_mask(tokens, masks), grid)
         x, _ = self.flow.inverse(z, mask=mask)
-        features = dict(zip(self.modalities, self._leave(x, grid)))
+        features = dict(zip(self.modalities, self.leave(x, grid)))
         if statistics is None:
             return features
         return {m: x * statistics[m][1] + statistics[m][0] for m, x in features.items()}
@@ -240,7 +240,7 @@ class MangoFusion(Fusion):
             return tokens
         return [F.layer_norm(x, (self.dim,), eps=EPS) for x in tokens]
 
-    def _enter(
+    def enter(
         self, tokens: list[Tensor], mask: Tensor | None, grid: tuple[int, int] | None
     ) -> tuple[Tensor, Tensor | None]:
         """Tokens of all modalities in one sequence, per window if there are any."""
@@ -270,21 +270,21 @@ class MangoFusion(Fusion):
     def _complete(
         self, tokens: list[Tensor], joint: Tensor | None, grid: tuple[int, int] | None
     ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
-        """As :meth:`_enter`, with absent modalities inferred if this fusion does that.
+        """As :meth:`enter`, with absent modalities inferred if this fusion does that.
 
         The third is the joint mask, in which what was inferred is real; the fourth marks that.
         """
         parts = self._split_mask(joint)
         gone = [~part.any(dim=1, keepdim=True) for part in parts or ()]
         if self.missing == 'mask' or not any(bool(g.any()) for g in gone):
-            return *self._enter(tokens, joint, grid), joint, None
+            return *self.enter(tokens, joint, grid), joint, None
         absent = [g.expand(part.shape) for g, part in zip(gone, parts or ())]
         whole = torch.cat([part | a for part, a in zip(parts or (), absent)], dim=1)
         blank = [x.masked_fill(a[..., None], 0.0) for x, a in zip(tokens, absent)]
-        x, mask = self._enter(blank, whole, grid)
+        x, mask = self.enter(blank, whole, grid)
         # Where the absent tokens lie among the windows: put through them like tokens.
         marks = [a[..., None].to(x.dtype) for a in absent]
-        free = self._enter(marks, None, grid)[0] > 0
+        free = self.enter(marks, None, grid)[0] > 0
         return self.infer(x, free, mask), mask, whole, free
 
     @torch.no_grad()
@@ -307,7 +307,8 @@ class MangoFusion(Fusion):
             x = torch.where(free, completed, x)
         return x
 
-    def _leave(self, x: Tensor, grid: tuple[int, int] | None) -> list[Tensor]:
+    def leave(self, x: Tensor, grid: tuple[int, int] | None) -> list[Tensor]:
+        """The tokens of each modality, (B, N_m, C), out of one sequence: undoes :meth:`enter`."""
         parts = list(x.split(self.lengths, dim=1))
         if self.window is None or grid is None:
             return parts

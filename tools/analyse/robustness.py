@@ -3,6 +3,7 @@ r"""Sensor failure: what a trained model loses, and whether its likelihood notic
 For every degradation and severity: the task's metric, and how well each score tells the degraded
 samples from the clean ones (AUROC, and false positives where 95 % are found). Give a model without
 a flow as baseline: its max-softmax, entropy and Mahalanobis distance are the implicit detectors.
+With --density, the flow fitted for detection joins in.
 Writes robustness.json, table.md, metric.png and auroc.png.
 
 Example:
@@ -84,6 +85,7 @@ def main() -> None:
     )
     parser.add_argument('config', help='config of the model')
     parser.add_argument('checkpoint', help='file, or work dir')
+    parser.add_argument('--density', help='of the model, by tools/analyse/fit_density.py')
     parser.add_argument('--baseline', nargs=2, metavar=('CONFIG', 'CHECKPOINT'))
     parser.add_argument('--names', nargs=2, default=['MANGO', 'concat'], help='in the table')
     parser.add_argument('--out', type=Path, required=True, help='folder for tables and plots')
@@ -95,8 +97,9 @@ def main() -> None:
     pairs = [(args.config, args.checkpoint), *([args.baseline] if args.baseline else [])]
     models: dict[str, tuple[RobustnessCheck, Lines]] = {}
     try:
-        for name, (config, checkpoint) in zip(args.names, pairs):
-            check = RobustnessCheck(config, checkpoint, options=args.cfg_options)
+        for name, (config, checkpoint) in zip(args.names, map(tuple, pairs)):
+            density = args.density if (config, checkpoint) == pairs[0] else None
+            check = RobustnessCheck(config, checkpoint, args.cfg_options, density)
             lines = check.check(args.kinds, args.severities, args.seed)
             models[name] = check, lines
     except (TypeError, ValueError, FileNotFoundError) as error:

@@ -13,7 +13,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmengine.runner.amp import autocast
 
-from mango_mm.registry import HOOKS
+from mango_mm.registry import HOOKS, TRANSFORMS, build_ours
 
 __all__ = ['MissingModalityHook', 'without']
 
@@ -114,9 +114,7 @@ def without(
 
 def _pack_keys(pack: Mapping[str, Any]) -> tuple[str, ...]:
     """The meta keys of a ``PackSegInputs``, with ``present`` among them."""
-    from mmseg.datasets.transforms import PackSegInputs
-
-    known = pack.get('meta_keys', PackSegInputs().meta_keys)
+    known = build_ours(TRANSFORMS, dict(pack)).meta_keys
     return (*[k for k in known if k != 'present'], 'present')
 
 
