@@ -3,6 +3,7 @@ r"""Predict with a trained model: paths and texts in, JSON and a picture out.
 Examples:
     python tools/infer.py CONFIG WORK_DIR --input image=poster.jpeg text="A sheriff rides in."
     python tools/infer.py CONFIG WORK_DIR --input rgb=1.jpg depth=1.png --show-dir pictures
+    python tools/infer.py CONFIG WORK_DIR --input rgb=FOLDER depth=FOLDER --show-dir pictures
 """
 
 import argparse
@@ -21,6 +22,7 @@ def main() -> None:
     parser.add_argument('checkpoint', help='file, or work dir')
     parser.add_argument('--input', nargs='+', required=True, metavar='MODALITY=VALUE')
     parser.add_argument('--show-dir', help='save a picture here')
+    parser.add_argument('--batch-size', type=int, default=1, help='samples of one size at a time')
     parser.add_argument('--device', help='cpu, cuda, ...')
     args = parser.parse_args()
     bad = [text for text in args.input if '=' not in text]
@@ -29,10 +31,12 @@ def main() -> None:
     sample = dict(text.split('=', 1) for text in args.input)
     try:
         infer = MangoInferencer(args.config, args.checkpoint, args.device)
-        result = infer(sample, show_dir=args.show_dir)
+        result = infer(sample, show_dir=args.show_dir, batch_size=args.batch_size)
     except (FileNotFoundError, KeyError, ValueError) as error:
         raise SystemExit(str(error)) from error
-    print(json.dumps({key: result[key] for key in ANSWERS if key in result}, indent=1))
+    several = result if isinstance(result, list) else [result]
+    answers = [{key: one[key] for key in ANSWERS if key in one} for one in several]
+    print(json.dumps(answers if isinstance(result, list) else answers[0], indent=1))
     if args.show_dir:
         print(f'picture in {args.show_dir}')
 

@@ -29,8 +29,9 @@ Sample = Mapping[str, Any]
 class MangoInferencer:
     """Runs a trained model on samples: what it does depends on the config's model.
 
-    ``MangoInferencer(config, checkpoint)`` is a :class:`SegmentationInferencer`, or for a
-    ``MultimodalClassifier`` a ``FilmInferencer``, which see.
+    ``MangoInferencer(config, checkpoint)`` is a :class:`SegmentationInferencer`, for a
+    ``MultimodalTranslator`` a ``TranslationInferencer``, and for a ``MultimodalClassifier`` a
+    ``FilmInferencer``, which see.
 
     Args:
         config: File or config the model was trained with.
@@ -41,11 +42,15 @@ class MangoInferencer:
     def __new__(cls, config: str | Path | Config, *args: Any, **options: Any) -> MangoInferencer:
         if cls is not MangoInferencer:
             return super().__new__(cls)
-        from mango_mm.apis.film_inferencer import FilmInferencer
-
         model = load_config(config).model
         kind = str(model.get('student', model).type).rsplit('.', maxsplit=1)[-1]
-        chosen = FilmInferencer if kind == 'MultimodalClassifier' else SegmentationInferencer
+        chosen: type[MangoInferencer] = SegmentationInferencer
+        if kind == 'MultimodalClassifier':
+            from mango_mm.apis.film_inferencer import FilmInferencer as chosen  # noqa: N813
+        elif kind == 'MultimodalTranslator':
+            from mango_mm.apis.translation_inferencer import (
+                TranslationInferencer as chosen,  # noqa: N813
+            )
         return super().__new__(chosen)
 
     def __init__(
@@ -125,7 +130,8 @@ class SegmentationInferencer(MangoInferencer):
         Args:
             inputs: A dict by modality, or several of them. A value is a path or an array:
                 RGB (H, W, 3) uint8; depth (H, W), floating point in metres or integers in
-                the encoding of the config. It is not changed.
+                the encoding of the config. It is not changed. Or every value is a folder, and
+                files of one name, whatever their endings, belong together.
             batch_size: Samples predicted together; they must then be of one size.
             show_dir: Save each panel there.
             progress: Show a progress bar for several samples.
@@ -137,8 +143,7 @@ class SegmentationInferencer(MangoInferencer):
         Raises:
             KeyError: If a modality that the model needs is missing.
         """
-        single = isinstance(inputs, Mapping)
-        samples: Sequence[Sample] = [inputs] if isinstance(inputs, Mapping) else list(inputs)
+        samples, single = as_samples(inputs, self.modalities)
         results: list[dict[str, Any]] = []
         bar = tqdm(total=len(samples), desc='inference', disable=single or not progress)
         for start in range(0, len(samples), batch_size):
@@ -153,12 +158,6 @@ class SegmentationInferencer(MangoInferencer):
         return results[0] if single else results
 
     def _to_results(self, sample: Sample) -> dict[str, Any]:
-        missing = [m for m in self.modalities if m not in sample]
-        if missing:
-            raise KeyError(
-                f'this model needs {self.modalities}; the input lacks {missing} '
-                f'(it has {list(sample)}).'
-            )
         results: dict[str, Any] = {'seg_fields': [], 'reduce_zero_label': False}
         for name in self.modalities:
             value = sample[name]
@@ -183,6 +182,52 @@ class SegmentationInferencer(MangoInferencer):
             'classes': self.meta['classes'],
             'nll_per_dim': float(output.nll_per_dim) if 'nll_per_dim' in output else None,
         }
+
+
+def as_samples(
+    inputs: Sample | Iterable[Sample], modalities: Sequence[str]
+) -> tuple[list[Sample], bool]:
+    """What a call was given as a list of samples, and whether it was a single one.
+
+    Raises:
+        KeyError: If a modality that the model needs is missing.
+        FileNotFoundError: If a folder holds no file.
+        ValueError: If folders do not hold files of the same names; names the first that lack.
+    """
+    single = isinstance(inputs, Mapping)
+    samples: list[Sample] = [inputs] if isinstance(inputs, Mapping) else list(inputs)
+    for sample in samples:
+        missing = [m for m in modalities if m not in sample]
+        if missing:
+            raise KeyError(
+                f'this model needs {list(modalities)}; the input lacks {missing} '
+                f'(it has {list(sample)}).'
+            )
+    if single and all(_is_folder(samples[0][m]) for m in modalities):
+        return _paired({m: Path(samples[0][m]) for m in modalities}), False
+    return samples, single
+
+
+def _is_folder(value: Any) -> bool:
+    return isinstance(value, (str, Path)) and Path(value).is_dir()
+
+
+def _paired(folders: Mapping[str, Path]) -> list[Sample]:
+    files = {
+        m: {p.stem: p for p in sorted(folder.iterdir()) if p.is_file() and p.name[0] != '.'}
+        for m, folder in folders.items()
+    }
+    stems = sorted(set().union(*files.values()))
+    if not stems:
+        raise FileNotFoundError(f'there is no file in {[str(f) for f in folders.values()]}.')
+    for m, found in files.items():
+        lacking = [stem for stem in stems if stem not in found]
+        if lacking:
+            raise ValueError(
+                f'folders must hold files of the same names; {folders[m]} lacks {lacking[:5]}, '
+                f'{len(lacking)} of {len(stems)}.'
+            )
+    return [{m: found[stem] for m, found in files.items()} for stem in stems]
 
 
 def _metainfo(dataset: Config) -> dict[str, Any]:

@@ -28,6 +28,8 @@ __all__ = ['LoadDomains', 'RandomCropDomains', 'RandomFlipDomains', 'ResizeDomai
 class LoadDomains(BaseTransform):
     """Load the sources and the target of a sample of ``TaskonomyDataset``.
 
+    In the place of a path there may be an array in the domain's encoding.
+
     Raises:
         FileNotFoundError: If a file does not exist.
         ValueError: If a file cannot be decoded, is not of its domain's type, or differs in
@@ -39,8 +41,10 @@ class LoadDomains(BaseTransform):
         results['domains'] = (*results['sources'], *([] if target is None else [target]))
         results['masks'] = {}
         for name in results['domains']:
-            path = results[f'{name}_path']
-            stored = np.asarray(read_image(path, name))
+            source = results[f'{name}_path']
+            given = isinstance(source, np.ndarray)
+            path = f'the array of {name}' if given else source
+            stored = source if given else np.asarray(read_image(source, name))
             results[name], results['masks'][name] = get_domain(name).decode(stored, path)
             size, first = results[name].shape[:2], results['domains'][0]
             if size != results[first].shape[:2]:
