@@ -173,10 +173,9 @@ class RobustnessCheck:
         if self._density is None or self._listener is None:
             return {}
         found = self._density.statistics(self._listener.tokens, **self._listener.others)
-        information = found[:, found.shape[1] // 2 :].mean(dim=1)
         return {
             'density': self._density.strangeness(found).tolist(),
-            'information': (-information).tolist(),
+            'information': (-self._density.information(found)).tolist(),
         }
 
     def _loader(self, split: str, step: dict[str, Any] | None) -> dict[str, Any]:

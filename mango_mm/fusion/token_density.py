@@ -12,8 +12,14 @@ depth camera shows a plausible room, only not this one. A likelihood by itself m
 misses smooth failures besides, because simple images are likely ones (Nalisnick et al., 2019).
 
 So a sample is summed up by 2 M numbers per dimension, -ln p(x_m) and m's part of i, and its
-*strangeness* is their squared Mahalanobis distance from the training samples', as the density of
-states of Morningstar et al. (AISTATS 2021, https://arxiv.org/abs/2006.09273) with one Gaussian.
+*strangeness* is
+
+    d^2 + M t |t|,   t = (mean of i - i) / (standard deviation of i)
+
+d^2 the squared Mahalanobis distance from the training samples, as the density of states of
+Morningstar et al. (AISTATS 2021, https://arxiv.org/abs/2006.09273) with one Gaussian: anything
+unusual counts, in either direction. The second term is one-sided: modalities that tell less of
+each other than usual are suspicious, those that tell more are not.
 
 Tokens are normalised, and the mean of the training samples at each position is taken off: floors
 are below and ceilings above in every frame, the wrong one too.
@@ -72,6 +78,7 @@ class TokenDensity(nn.Module):
 
     mean: Tensor
     precision: Tensor
+    spread: Tensor
 
     def __init__(
         self,
@@ -109,6 +116,7 @@ class TokenDensity(nn.Module):
         count = 2 * len(self.fusion.modalities)
         self.register_buffer('mean', torch.zeros(count, dtype=torch.float64))
         self.register_buffer('precision', torch.eye(count, dtype=torch.float64))
+        self.register_buffer('spread', torch.ones((), dtype=torch.float64))  # of i per dimension
 
     def centred(
         self, tokens: Mapping[str, Tensor], grid: tuple[int, int] | None = None
@@ -185,11 +193,20 @@ class TokenDensity(nn.Module):
         precision = torch.from_numpy(fitted.precision_).to(self.mean) / torch.outer(scale, scale)
         self.mean.copy_(statistics.mean(dim=0))
         self.precision.copy_(precision)
+        self.spread.copy_(self.information(statistics).std())
+
+    @staticmethod
+    def information(statistics: Tensor) -> Tensor:
+        """I per dimension, the mean of the modalities' parts, of statistics (B, 2 M), (B,)."""
+        return statistics[:, statistics.shape[1] // 2 :].mean(dim=1)
 
     def strangeness(self, statistics: Tensor) -> Tensor:
-        """Squared Mahalanobis distance of statistics (B, 2 M) from what is usual, (B,)."""
-        off = statistics.to(self.mean) - self.mean
-        return torch.einsum('bi,ij,bj->b', off, self.precision, off)
+        """How unlike the training samples the statistics (B, 2 M) are, (B,): see above."""
+        given = statistics.to(self.mean)
+        off = given - self.mean
+        distance = torch.einsum('bi,ij,bj->b', off, self.precision, off)
+        deficit = (self.information(self.mean[None]) - self.information(given)) / self.spread
+        return distance + len(self.fusion.modalities) * deficit * deficit.abs()
 
     def _views(
         self, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor] | None

@@ -61,12 +61,19 @@ def test_statistics_are_the_flows_own_densities():
     torch.testing.assert_close(information, joint - alone['a'] - alone['b'], atol=1e-4, rtol=1e-4)
 
 
-def test_strangeness_is_a_mahalanobis_distance():
+def test_strangeness_is_a_mahalanobis_distance_and_a_lack_of_information():
     density = TokenDensity(('a', 'b'), D, N)
     samples = torch.randn(5000, 4).double() * torch.tensor([1.0, 0.1, 5.0, 2.0]).double() + 3
     density.calibrate(samples)
     found = density.strangeness(samples)
-    assert found.mean().item() == pytest.approx(4, rel=0.05)  # chi-squared of 4 dimensions
+    # Chi-squared of 4 dimensions; the signed term has mean 0.
+    assert found.mean().item() == pytest.approx(4, rel=0.05)
+    spread = math.hypot(5.0, 2.0) / 2
+    for steps in (3.0, -3.0):  # both parts of i that much lower, or higher
+        moved = density.mean - steps * torch.tensor([0, 0, spread, spread]).double()
+        distance = (steps * spread / 5) ** 2 + (steps * spread / 2) ** 2
+        wanted = distance + 2 * steps * abs(steps)
+        assert density.strangeness(moved[None]).item() == pytest.approx(wanted, abs=1.5)
     assert density.strangeness(density.mean[None]).item() == pytest.approx(0, abs=1e-12)
     with pytest.raises(ValueError, match='more than 4 samples with finite statistics; got 3'):
         density.calibrate(samples[:3])
