@@ -36,7 +36,7 @@ PLOTS = ['war and love', 'love and space']
 def test_all_leaves_were_found():
     # Change together with configs/; a silent 0 once passed upstream.
     counts = (len(LEAVES), len(TRANSLATION), len(FILMS), len(AUTOENCODERS))
-    assert counts == (200, 38, 40, 2)
+    assert counts == (212, 38, 40, 2)
 
 
 def core_of(config):

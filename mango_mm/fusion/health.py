@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from mango_mm.flows import Bijection, InvertibleCrossAttention
 
-__all__ = ['first_flows', 'flow_health']
+__all__ = ['first_flows', 'flow_health', 'layer_health']
 
 
 @torch.no_grad()
@@ -55,6 +55,19 @@ def flow_health(flow: Bijection, x: Tensor, mask: Tensor | None = None) -> dict[
             math.log10(float(layer.condition_bound().max())) for layer in layers
         )
     return found
+
+
+@torch.no_grad()
+def layer_health(flow: Bijection) -> dict[str, dict[str, float]]:
+    """``gate`` and ``condition`` of every ICA layer by itself, by its path in the flow."""
+    return {
+        path: {
+            'gate': float(layer.gates().abs().max()),
+            'condition': math.log10(float(layer.condition_bound().max())),
+        }
+        for path, layer in flow.named_modules()
+        if isinstance(layer, InvertibleCrossAttention)
+    }
 
 
 def first_flows(model: nn.Module) -> dict[str, Bijection]:

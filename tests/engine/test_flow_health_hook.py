@@ -76,7 +76,7 @@ def train(tmp_path, monkeypatch, **hook):
 
 
 def test_a_training_logs_its_flows_health_and_is_silent_while_all_is_well(tmp_path, monkeypatch):
-    warned, messages = train(tmp_path, monkeypatch)
+    warned, messages = train(tmp_path, monkeypatch, per_layer=True)
     assert warned == []
     found = re.findall(
         r'flow/round_trip: ([\d.]+)  flow/log_det_spread: ([\d.]+)  flow/gate: ([\d.]+)  '
@@ -92,6 +92,9 @@ def test_a_training_logs_its_flows_health_and_is_silent_while_all_is_well(tmp_pa
         assert 0 < line['flow/gate'] < 0.9
         assert line['flow/condition'] > 0
         assert line['flow/log_det_spread'] >= 0
+        layers = {k: v for k, v in line.items() if re.fullmatch(r'flow/links.*/condition', k)}
+        assert len(layers) == 16  # two blocks of 2 + 4 + 2 ICA layers
+        assert sum(layers.values()) == pytest.approx(line['flow/condition'], rel=1e-4)
 
 
 def test_it_warns_once_per_kind(tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ from mmengine.model import is_model_wrapper
 from torch import Tensor
 
 from mango_mm.flows import Bijection
-from mango_mm.fusion.health import first_flows, flow_health
+from mango_mm.fusion.health import first_flows, flow_health, layer_health
 from mango_mm.registry import HOOKS
 
 __all__ = ['FlowHealthHook']
@@ -32,6 +32,8 @@ class FlowHealthHook(Hook):
         samples: Of a batch, at most.
         max_round_trip: Warn above it: of an inverse in float32 on data of unit scale.
         max_gate_share: Warn where a gate has come so near to its bound.
+        per_layer: Log gate and bound of the condition number of every ICA layer too, as
+            ``flow/<path>/gate`` and ``flow/<path>/condition``.
         max_spread: Warn where ln|det| per dimension differs so much among samples, in nats.
 
     Raises:
@@ -47,12 +49,14 @@ class FlowHealthHook(Hook):
         max_round_trip: float = 1e-3,
         max_gate_share: float = 0.95,
         max_spread: float = 1.0,
+        *,
+        per_layer: bool = False,
     ) -> None:
         if interval < 1 or samples < 1:
             raise ValueError(f'interval and samples must be positive; got {interval}, {samples}.')
         self.interval, self.samples = interval, samples
         self.max_round_trip, self.max_gate_share = max_round_trip, max_gate_share
-        self.max_spread = max_spread
+        self.max_spread, self.per_layer = max_spread, per_layer
         self._flows: dict[str, Bijection] = {}
         self._seen: dict[str, tuple[Tensor, Tensor | None]] = {}
         self._handles: list[Any] = []
@@ -85,6 +89,9 @@ class FlowHealthHook(Hook):
             found = flow_health(flow, x, mask)
             for key, value in found.items():
                 runner.message_hub.update_scalar(f'train/{name}/{key}', value)
+            for layer, values in (layer_health(flow) if self.per_layer else {}).items():
+                for key, value in values.items():
+                    runner.message_hub.update_scalar(f'train/{name}/{layer}/{key}', value)
             self._judge(runner, path, flow, found)
 
     def after_train(self, runner: Any) -> None:
