@@ -14,6 +14,7 @@ resume = False
 randomness = dict(seed=0)
 custom_hooks = [
     dict(type='mango_mm.RandomStateHook'),
+    dict(type='mango_mm.FiniteLossHook'),
     dict(type='mango_mm.VocabularyHook'),
     dict(type='mango_mm.ThresholdHook'),
 ]

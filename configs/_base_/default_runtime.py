@@ -12,5 +12,9 @@ log_level = 'INFO'
 load_from = None
 resume = False
 randomness = dict(seed=0)
-custom_hooks = [dict(type='mango_mm.PanelHook'), dict(type='mango_mm.RandomStateHook')]
+custom_hooks = [
+    dict(type='mango_mm.PanelHook'),
+    dict(type='mango_mm.RandomStateHook'),
+    dict(type='mango_mm.FiniteLossHook'),
+]
 tta_model = dict(type='SegTTAModel')

@@ -12,6 +12,7 @@ resume = False
 randomness = dict(seed=0)
 custom_hooks = [
     dict(type='mango_mm.RandomStateHook'),
+    dict(type='mango_mm.FiniteLossHook'),
     # mmagic registers this one with mmengine: a prefix would not find it.
     dict(type='BasicVisualizationHook', interval=dict(val=5, test=1)),
 ]

@@ -20,4 +20,8 @@ test_cfg = None
 test_dataloader = None
 test_evaluator = None
 default_hooks = dict(checkpoint=dict(save_best=None, rule=None))
-custom_hooks = [dict(type='mango_mm.RandomStateHook'), dict(type='mango_mm.VocabularyHook')]
+custom_hooks = [
+    dict(type='mango_mm.RandomStateHook'),
+    dict(type='mango_mm.FiniteLossHook'),
+    dict(type='mango_mm.VocabularyHook'),
+]

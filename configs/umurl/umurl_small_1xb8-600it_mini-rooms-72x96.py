@@ -18,4 +18,4 @@ val_evaluator = None
 test_cfg = None
 test_dataloader = None
 test_evaluator = None
-custom_hooks = [dict(type='mango_mm.RandomStateHook')]
+custom_hooks = [dict(type='mango_mm.RandomStateHook'), dict(type='mango_mm.FiniteLossHook')]

@@ -1,5 +1,6 @@
 """Registered hooks."""
 
+from mango_mm.engine.hooks.finite_loss_hook import FiniteLossHook
 from mango_mm.engine.hooks.flow_health_hook import FlowHealthHook
 from mango_mm.engine.hooks.missing_modality_hook import MissingModalityHook
 from mango_mm.engine.hooks.panel_hook import PanelHook
@@ -8,6 +9,7 @@ from mango_mm.engine.hooks.threshold_hook import ThresholdHook
 from mango_mm.engine.hooks.vocabulary_hook import VocabularyHook
 
 __all__ = [
+    'FiniteLossHook',
     'FlowHealthHook',
     'MissingModalityHook',
     'PanelHook',
