@@ -32,7 +32,7 @@ Lines = list[dict[str, Any]]
 
 def render(models: dict[str, tuple[RobustnessCheck, Lines]], severity: int) -> str:
     """The table of one severity: metric of each model, AUROC of each of its scores."""
-    header, detectors = ['degradation'], []
+    header, detectors = [f'severity {severity}'], []
     for name, (check, _) in models.items():
         key = headline(check.clean.metrics)
         header.append(f'{name}: {key} (clean {check.clean.metrics[key]:.2f})')
