@@ -19,6 +19,7 @@ from typing import Any
 
 from mmengine.dataset import BaseDataset
 
+from mango_mm.datasets.paths import inside
 from mango_mm.registry import DATASETS
 
 __all__ = ['MultimodalSegDataset']
@@ -98,10 +99,11 @@ class MultimodalSegDataset(BaseDataset):
         parse = self._parse_columns if self.layout == 'tab_list' else self._parse_stem
         samples = []
         for number, line in lines:
-            paths = parse(line, f'{self.ann_file}, line {number}')
+            where = f'{self.ann_file}, line {number}'
+            paths = parse(line, where)
             wanted = {'label', 'rgb', *self.modalities} & set(paths)
             sample = {
-                PATH_KEYS.get(name, f'{name}_path'): osp.join(self.data_root or '', paths[name])
+                PATH_KEYS.get(name, f'{name}_path'): inside(self.data_root, paths[name], where)
                 for name in wanted
             }
             if self.check_files:

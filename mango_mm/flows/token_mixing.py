@@ -10,12 +10,14 @@ Shape letters: B batch, N tokens, D channels, c columns.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ['apply_matrix', 'form', 'forming_pays']
+__all__ = ['apply_matrix', 'form', 'forming_pays', 'forward_mode']
 
 
 def forming_pays(num_tokens: int, batch: int, dim: int) -> bool:
@@ -29,16 +31,7 @@ class _ApplyMatrix(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, matrix: Tensor, x: Tensor) -> Tensor:
         ctx.save_for_backward(matrix, x)
-        ctx.save_for_forward(matrix, x)
         return torch.bmm(matrix.expand(x.shape[0], -1, -1), x)
-
-    @staticmethod
-    def jvp(ctx: Any, dmatrix: Tensor | None, dx: Tensor | None) -> Tensor:
-        matrix, x = ctx.saved_tensors
-        tangent = x.new_zeros(x.shape[0], matrix.shape[0], x.shape[2])
-        if dx is not None:
-            tangent = tangent + matrix @ dx
-        return tangent if dmatrix is None else tangent + dmatrix @ x
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, Tensor]:
@@ -49,7 +42,24 @@ class _ApplyMatrix(torch.autograd.Function):
 
 def apply_matrix(matrix: Tensor, x: Tensor) -> Tensor:
     """``matrix`` (c, N) applied to the tokens of every sample, (B, N, D) to (B, c, D)."""
+    if _differentiates_forward:
+        return matrix @ x
     return _ApplyMatrix.apply(matrix, x)  # type: ignore[no-untyped-call]
+
+
+# torch.compile takes no autograd.Function with a jvp, so forward mode has a way of its own.
+_differentiates_forward = False
+
+
+@contextlib.contextmanager
+def forward_mode() -> Iterator[None]:
+    """For a while, products that forward-mode differentiation knows."""
+    global _differentiates_forward  # noqa: PLW0603  # a switch of this module alone
+    before, _differentiates_forward = _differentiates_forward, True
+    try:
+        yield
+    finally:
+        _differentiates_forward = before
 
 
 class _Form(torch.autograd.Function):

@@ -22,7 +22,7 @@ def at_the_root(monkeypatch):
 
 
 def test_these_suites_come_along():
-    assert [p.stem for p in SUITES] == ['ablations', 'mini', 'movies', 'nyuv2']
+    assert [p.stem for p in SUITES] == ['ablations', 'mini', 'missing', 'movies', 'nyuv2']
 
 
 @pytest.mark.parametrize('path', SUITES, ids=[p.stem for p in SUITES])

@@ -54,8 +54,6 @@ def test_contributions_add_up_to_the_change_of_the_score(recipe):
     assert {m: c.shape for m, c in contributions.items()} == {'a': (3, 3), 'b': (3, 4)}
     whole = score(tokens) - score({m: torch.zeros_like(x) for m, x in tokens.items()})
     torch.testing.assert_close(sum(c.sum(1) for c in contributions.values()) + rest, whole)
-    coarse = integrated_gradients(score, tokens, steps=2)[1]
-    assert rest.abs().max() < 0.5 * coarse.abs().max()
     if recipe in ('glow', 'flow_plus_plus', 'attn_flow'):
         # The others normalise what conditions a layer, and near t = 0 that changes abruptly.
         assert (rest / whole).abs().max() < 0.01
