@@ -15,6 +15,7 @@ BASE = [
 ]
 RUNTIME = [
     'mmengine>=0.10.6,<1.0',  # before 0.10.6 Adafactor is registered twice under torch 2.5
+    'torch>=2.4',  # torch.serialization.add_safe_globals, for mmengine's checkpoints
     'mmcv>=2.0.0rc4,<2.2.0',  # mmseg 1.2.2 and mmagic 1.2.0 assert it; build it with ops
     'pillow>=9.1',  # Image.Resampling
     'matplotlib>=3.5',  # matplotlib.colormaps

@@ -1,13 +1,53 @@
-"""Finding and loading checkpoints."""
+"""Finding and loading checkpoints; loading one never runs code that is in it."""
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
+from typing import Any
 
 import torch
-from mmengine.runner import load_checkpoint
+from mmengine.runner import CheckpointLoader, load_checkpoint
 
-__all__ = ['find_checkpoint', 'load_weights']
+__all__ = ['find_checkpoint', 'load_safely', 'load_weights']
+
+
+def load_safely(filename: str | Path, map_location: Any = None) -> Any:
+    """Read a checkpoint by torch's safe loader, which builds tensors and plain values alone.
+
+    Importing this module makes it mmengine's loader of local files, for resuming, testing and
+    ``init_cfg`` alike: mmengine asks for torch's default, which before torch 2.6 runs whatever
+    code a file brings.
+
+    Args:
+        filename: A local file.
+        map_location: As of ``torch.load``.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no checkpoint, a truncated one, or holds anything else.
+    """
+    path = Path(filename).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f'checkpoint {path} does not exist.')
+    try:
+        return torch.load(path, map_location=map_location, weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = next((x for x in str(error).splitlines() if 'nsupported' in x), str(error))
+        raise ValueError(
+            f'the checkpoint {path} holds more than tensors and plain values and is not loaded, '
+            f'because that could run code. If you trust who made it, load it yourself with '
+            f'torch.load(..., weights_only=False) and save its state_dict alone. '
+            f'({" ".join(reason.split())[:200]})'
+        ) from error
+    except Exception as error:  # a broken archive ends in anything
+        raise ValueError(
+            f'the checkpoint {path} ({path.stat().st_size} bytes) cannot be read; was it copied '
+            f'in full? ({" ".join(str(error).split())[:200]})'
+        ) from error
+
+
+CheckpointLoader.register_scheme(prefixes='', loader=load_safely, force=True)
 
 
 def find_checkpoint(path: str | Path) -> str:
@@ -24,7 +64,10 @@ def find_checkpoint(path: str | Path) -> str:
             raise FileNotFoundError(
                 f'{folder} holds no last_checkpoint; has a run saved one there?'
             )
-        path = Path(pointer.read_text().strip())
+        named = pointer.read_text(errors='replace').strip()
+        if not named:
+            raise FileNotFoundError(f'{pointer} is empty; name a checkpoint file instead.')
+        path = Path(named)
         if not path.exists():  # the work dir was moved
             path = folder / path.name
     if not path.is_file():

@@ -84,6 +84,8 @@ def train(
     read.resume = bool(resume)
     if isinstance(resume, str):
         read.load_from = find_checkpoint(resume)
+    elif resume and (Path(read.work_dir) / 'last_checkpoint').is_file():
+        read.load_from = find_checkpoint(read.work_dir)  # also where the work dir was moved
     _prepare_cpu_processes(read)
     runner = Runner.from_cfg(read)
     runner.train()

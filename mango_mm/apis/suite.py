@@ -52,19 +52,31 @@ def load_suite(path: str | Path) -> Suite:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'suite {path} does not exist.')
-    with open(path) as file:
-        given = yaml.safe_load(file)
+    try:
+        given = yaml.safe_load(path.read_bytes())
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f'suite {path} must be YAML; {" ".join(str(error).split())}.') from error
     if not isinstance(given, dict):
         raise ValueError(f'suite {path} must hold keys and values; got {type(given).__name__}.')
     fields = {field.name for field in dataclasses.fields(Suite)}
     _check_keys(f'suite {path}', given, fields, {'title', 'runs'})
+    for key, kind in (('runs', list), ('seeds', list), ('options', dict), ('needs', dict)):
+        if key in given and not isinstance(given[key], kind):
+            raise ValueError(
+                f'suite {path}: {key} must be a {kind.__name__}; got {type(given[key]).__name__}.'
+            )
+    if not isinstance(given['title'], str):
+        raise ValueError(f'suite {path}: title must be text; got {given["title"]!r}.')
     runs = []
     for i, row in enumerate(given['runs']):
         where = f'suite {path}, run {i + 1}'
         if not isinstance(row, dict):
             raise ValueError(f'{where} must hold keys and values; got {row!r}.')
         _check_keys(where, row, ROW_KEYS, {'name', 'config'})
-        if not Path(row['config']).is_file():
+        for key, kind in (('config', str), ('options', dict), ('after', list)):
+            if not isinstance(row.get(key, kind()), kind):
+                raise ValueError(f'{where}: {key} must be a {kind.__name__}; got {row[key]!r}.')
+        if '\0' in row['config'] or not Path(row['config']).is_file():
             raise FileNotFoundError(f'{where}: config {row["config"]} does not exist.')
         runs.append(
             Run(

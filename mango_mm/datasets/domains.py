@@ -74,7 +74,7 @@ class Domain:
         """
         wanted = np.uint8 if self.bits == 8 else np.uint16
         # Pillow opens 16-bit PNG as int32.
-        if stored.dtype.kind != 'u' and self.bits == 16 and stored.dtype != np.bool_:
+        if stored.dtype.kind == 'i' and self.bits == 16:
             if stored.min(initial=0) < 0 or stored.max(initial=0) > 65535:
                 raise ValueError(f'{self.name} must fit 16 bits; {source} does not.')
             stored = stored.astype(np.uint16)

@@ -36,6 +36,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
+from mango_mm.datasets.paths import read_json
 from mango_mm.hosts import require_host
 from mango_mm.registry import DATASETS
 
@@ -50,7 +51,9 @@ GENRES = (
     'Romance', 'Sci-Fi', 'Short', 'Sport', 'Thriller', 'War', 'Western',
 )  # fmt: skip
 HDF5_ROWS = {'train': (0, 15552), 'dev': (15552, 18160), 'test': (18160, 25959)}
+HDF5_TABLES = {'genres': 2, 'images': 4, 'features': 2, 'vgg_features': 2}  # axes
 VGG_MEAN_BGR = np.array([103.939, 116.779, 123.68])[:, None, None]
+WANTED = ('plot', 'genres')  # of a film's JSON
 SAFE_ID = re.compile(r'[\w-]+')
 
 
@@ -124,13 +127,13 @@ class MMIMDbDataset(BaseDataset):
     # ---- raw ----
 
     def _read_raw(self, path: Path) -> list[dict[str, Any]]:
-        try:
-            splits = json.loads(path.read_text())
-            ids = splits[self.split]
-        except (ValueError, KeyError, TypeError) as error:
+        splits = read_json(path)
+        ids = splits.get(self.split) if isinstance(splits, dict) else None
+        if not isinstance(ids, list):
             raise ValueError(
-                f'{path} must be JSON with a list of ids under {self.split!r}; {error!r}.'
-            ) from error
+                f'{path} must hold a list of ids under {self.split!r}; '
+                f'got {type(splits if ids is None else ids).__name__}.'
+            )
         bad = [i for i in ids if not isinstance(i, str) or not SAFE_ID.fullmatch(i)]
         if bad:
             raise ValueError(f'{path}: ids must be words; got {bad[:3]}.')
@@ -151,14 +154,15 @@ class MMIMDbDataset(BaseDataset):
                 )
             self.counts['listed, but not there'] += 1
             return None
-        try:
-            film = json.loads(path.read_text())
-            plots, genres = film['plot'], film['genres']
-            plot = max([plots] if isinstance(plots, str) else plots, key=len, default='').strip()
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(
-                f'{path} must be JSON with plot (a list of strings) and genres; {error!r}.'
-            ) from error
+        film = read_json(path)
+        plots, genres = (film.get(k) if isinstance(film, dict) else None for k in WANTED)
+        plots = [plots] if isinstance(plots, str) else plots
+        for name, value in zip(WANTED, (plots, genres)):
+            if not isinstance(value, list) or not all(isinstance(x, str) for x in value):
+                raise ValueError(
+                    f'{path} must hold {name}, a list of strings; got {str(value)[:80]!r}.'
+                )
+        plot = max(plots, key=len, default='').strip()
         poster: Path | None = folder / f'{film_id}.jpeg'
         if not folder.joinpath(f'{film_id}.jpeg').is_file():
             if self.missing == 'error':
@@ -192,19 +196,47 @@ class MMIMDbDataset(BaseDataset):
         require_host('h5py', "MMIMDbDataset(layout='hdf5')")
         import h5py
 
-        with h5py.File(path, 'r') as file:
-            for key in ('genres', 'images', 'features', 'vgg_features'):
-                if key not in file:
-                    raise ValueError(f'{path} must hold {key!r}; it has {sorted(file)}.')
+        try:
+            with h5py.File(path, 'r') as file:
+                return self._films_of(file, path)
+        except FileNotFoundError:
+            raise
+        except (OSError, RuntimeError, KeyError, TypeError) as error:  # h5py's, on broken files
+            raise ValueError(f'{path} cannot be read as HDF5: {error}.') from error
+
+    def _films_of(self, file: Any, path: Path) -> list[dict[str, Any]]:
+        for key, axes in HDF5_TABLES.items():
+            if key not in file:
+                raise ValueError(f'{path} must hold {key!r}; it has {sorted(file)}.')
+            table = file[key]
+            if len(table.shape) != axes or len(table) != len(file['genres']):
+                raise ValueError(
+                    f'{path}: {key!r} must have {axes} axes and as many rows as genres; '
+                    f'got {table.shape} with genres {file["genres"].shape}.'
+                )
+            if table.dtype.kind not in 'iufb':
+                raise ValueError(f'{path}: {key!r} must hold numbers; got {table.dtype}.')
+        try:
             names = json.loads(file['genres'].attrs['target_names'])
-            classes = self.given or tuple(names)
-            lacking = [c for c in classes if c not in names]
-            if lacking:
-                raise ValueError(f'{path} has the genres {names}; {lacking} are not among them.')
-            start, stop = self._rows(file, path)
-            labels = file['genres'][start:stop][:, [names.index(c) for c in classes]]
-            ids = file['imdb_ids'][start:stop] if 'imdb_ids' in file else range(start, stop)
-            ids = [i.decode() if isinstance(i, bytes) else str(i) for i in ids]
+        except (KeyError, ValueError, TypeError) as error:
+            names = error
+        if not isinstance(names, list) or len(names) != file['genres'].shape[1]:
+            raise ValueError(
+                f'{path}: target_names of genres must be a JSON list of '
+                f'{file["genres"].shape[1]} names; got {str(names)[:80]!r}.'
+            )
+        classes = self.given or tuple(names)
+        lacking = [c for c in classes if c not in names]
+        if lacking:
+            raise ValueError(f'{path} has the genres {names}; {lacking} are not among them.')
+        start, stop = self._rows(file, path)
+        labels = file['genres'][start:stop][:, [names.index(c) for c in classes]]
+        if not np.isin(labels, (0, 1)).all():
+            raise ValueError(f'{path}: genres must be 0 or 1.')
+        ids = file['imdb_ids'][start:stop] if 'imdb_ids' in file else range(start, stop)
+        if len(ids) != stop - start:
+            raise ValueError(f'{path}: imdb_ids has {len(ids)} of the rows {start}..{stop}.')
+        ids = [i.decode(errors='replace') if isinstance(i, bytes) else str(i) for i in ids]
         self._metainfo['classes'] = classes
         return [
             {
@@ -221,7 +253,13 @@ class MMIMDbDataset(BaseDataset):
             for entry in file.attrs['split']:
                 name = entry['split']
                 if (name.decode() if isinstance(name, bytes) else name) == self.split:
-                    return int(entry['start']), int(entry['stop'])
+                    start, stop = int(entry['start']), int(entry['stop'])
+                    if not 0 <= start <= stop <= count:
+                        raise ValueError(
+                            f'{path} has {count} rows; its split {self.split!r} asks for '
+                            f'{start}..{stop}.'
+                        )
+                    return start, stop
             raise ValueError(f'{path} names no split {self.split!r}.')
         if count != HDF5_ROWS['test'][1]:
             raise ValueError(
@@ -247,7 +285,12 @@ class Hdf5Rows:
         handle = (os.getpid(), path)
         if handle not in self._open:
             self._open[handle] = h5py.File(path, 'r')
-        values: NDArray[Any] = self._open[handle][key][row]
+        try:
+            values: NDArray[Any] = self._open[handle][key][row]
+        except (OSError, KeyError, RuntimeError) as error:
+            raise ValueError(f'{path}, {key}, row {row}: cannot be read: {error}.') from error
+        if not np.isfinite(values).all():
+            raise ValueError(f'{path}, {key}, row {row}: holds values that are not finite.')
         return values
 
     def __getstate__(self) -> dict[str, Any]:

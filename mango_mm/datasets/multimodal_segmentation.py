@@ -14,12 +14,11 @@ from __future__ import annotations
 
 import os.path as osp
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from mmengine.dataset import BaseDataset
 
-from mango_mm.datasets.paths import inside
+from mango_mm.datasets.paths import inside, read_lines
 from mango_mm.registry import DATASETS
 
 __all__ = ['MultimodalSegDataset']
@@ -92,8 +91,7 @@ class MultimodalSegDataset(BaseDataset):
                 f'{type(self).__name__}: list file {self.ann_file} does not exist; '
                 f'{self.how_to_get()}'
             )
-        text = Path(self.ann_file).read_text(encoding='utf-8-sig')
-        lines = [(i, line.strip()) for i, line in enumerate(text.splitlines(), 1) if line.strip()]
+        lines = read_lines(self.ann_file)
         if not lines:
             raise ValueError(f'{self.ann_file} lists no sample.')
         parse = self._parse_columns if self.layout == 'tab_list' else self._parse_stem

@@ -30,6 +30,7 @@ from typing import Any
 from mmengine.dataset import BaseDataset
 
 from mango_mm.datasets.domains import get_domain
+from mango_mm.datasets.paths import inside, read_lines
 from mango_mm.registry import DATASETS
 
 __all__ = ['TaskonomyDataset']
@@ -90,12 +91,10 @@ class TaskonomyDataset(BaseDataset):
                 'download, tools/prepare/taskonomy_from_rgbd.py makes data from RGB-D frames.'
             )
         root = Path(self.data_root or '.')
-        lines = [line.strip() for line in path.read_text().splitlines()]
         read = self._read_template if self.layout == 'lists' else self._read_building
         samples = [
             sample
-            for number, line in enumerate(lines, 1)
-            if line
+            for number, line in read_lines(path)
             for sample in read(line, root, f'{path}, line {number}')
         ]
         if not samples:
@@ -111,10 +110,9 @@ class TaskonomyDataset(BaseDataset):
         return samples
 
     def _read_template(self, line: str, root: Path, where: str) -> list[dict[str, Any]]:
-        if '{domain}' not in line or '..' in Path(line).parts or Path(line).is_absolute():
-            raise ValueError(
-                f'{where} must be a path with {{domain}} in it, inside the data root; got {line!r}.'
-            )
+        if '{domain}' not in line:
+            raise ValueError(f'{where} must be a path with {{domain}} in it; got {line!r}.')
+        inside(root, line, where)
         paths = {d: root / line.replace('{domain}', d) for d in self.domains}
         return [self._sample(paths, where)]
 
@@ -122,8 +120,7 @@ class TaskonomyDataset(BaseDataset):
         building, *view = line.split()
         if len(view) not in (0, 2) or not all(v.isdigit() for v in view):
             raise ValueError(f"{where} must be 'building' or 'building point view'; got {line!r}.")
-        if '..' in Path(building).parts or Path(building).is_absolute():
-            raise ValueError(f'{where} must name a building inside the data root; got {line!r}.')
+        inside(root, building, where)
         views = [(int(view[0]), int(view[1]))] if view else self._views(root / building, where)
         samples = []
         for p, v in views:

@@ -67,7 +67,7 @@ class ActNorm(Bijection):
         if self.training and not self._seen_initialised:
             if not self.initialised:
                 self._initialise(x.detach(), mask)
-            self._seen_initialised = True
+            self._seen_initialised = bool(self.initialised)
         y = x * self.log_scale.exp() + self.bias
         return self._keep_padding(y, x, mask), self._log_det(x, mask)
 
@@ -97,6 +97,8 @@ class ActNorm(Bijection):
         )
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.all_reduce(moments)
+        if not moments.isfinite().all():
+            return  # one broken batch would spoil a and b for good: the next one sets them
         count = moments[0].clamp(min=1)
         mean = moments[1] / count
         std = (moments[2] / count - mean.square()).clamp(min=0).sqrt().clamp(min=self.min_std)

@@ -141,11 +141,13 @@ def test_an_unknown_genre_is_dropped_and_counted_or_an_error(raw):
         ('split.json', '{"train": ["../../etc/passwd"]}', ValueError, 'ids must be words'),
         ('split.json', '{"train": [7]}', ValueError, 'ids must be words'),
         ('split.json', '{"dev": []}', ValueError, "list of ids under 'train'"),
-        ('split.json', '[1, 2', ValueError, "list of ids under 'train'"),
+        ('split.json', '[1, 2', ValueError, r'split\.json must be JSON; Expecting'),
+        ('split.json', '[1, 2]', ValueError, "list of ids under 'train'; got list"),
         ('split.json', '{"train": []}', ValueError, "no film for the split 'train'"),
-        ('dataset/0000000.json', '{"genres": []}', ValueError, r'0000000\.json must be JSON'),
+        ('dataset/0000000.json', '{"genres": []}', ValueError, "must hold plot, .*; got 'None'"),
+        ('dataset/0000000.json', '{"plot": [], "genres": "Drama"}', ValueError, "got 'Drama'"),
         ('dataset/0000000.json', 'x', ValueError, r'0000000\.json must be JSON'),
-        ('dataset/0000000.json', '{"plot": 3, "genres": []}', ValueError, 'plot .a list'),
+        ('dataset/0000000.json', '{"plot": 3, "genres": []}', ValueError, 'plot, a list'),
     ],
 )
 def test_broken_files_are_named(broken, name, content, error, message):

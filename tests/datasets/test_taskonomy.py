@@ -89,12 +89,12 @@ def test_wrong_options_are_named(rooms, options, error, message):
     ('layout', 'text', 'error', 'message'),
     [
         ('lists', 'rgb/point_1.png', ValueError, r'txt, line 1 must be a path with \{domain\}'),
-        ('lists', '../{domain}/x.png', ValueError, 'inside the data root'),
-        ('lists', '/etc/{domain}.png', ValueError, 'inside the data root'),
+        ('lists', '../{domain}/x.png', ValueError, 'paths must stay inside'),
+        ('lists', '/etc/{domain}.png', ValueError, 'paths must stay inside'),
         ('lists', '\n\n', ValueError, 'list.txt is empty'),
         ('lists', '{domain}/point_9_{domain}.png', FileNotFoundError, 'line 1 needs reshading in'),
         ('buildings', 'a b c', ValueError, "'building point view'; got 'a b c'"),
-        ('buildings', '../x', ValueError, 'inside the data root'),
+        ('buildings', '../x', ValueError, 'paths must stay inside'),
         ('buildings', 'nowhere', FileNotFoundError, 'line 1 needs the folder .*nowhere/rgb'),
     ],
 )  # fmt: skip

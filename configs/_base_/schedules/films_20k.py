@@ -16,7 +16,7 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(
-        type='CheckpointHook',
+        type='mango_mm.WholeCheckpointHook',
         by_epoch=False,
         interval=1000,
         max_keep_ckpts=1,

@@ -9,6 +9,6 @@ test_cfg = dict(type='TestLoop')
 default_hooks = dict(
     timer=dict(type='mmengine.IterTimerHook'),  # mmagic's own needs its MultiValLoop
     logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
-    checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=5000, max_keep_ckpts=2),
+    checkpoint=dict(type='mango_mm.WholeCheckpointHook', by_epoch=False, interval=5000, max_keep_ckpts=2),
     sampler_seed=dict(type='DistSamplerSeedHook'),
 )

@@ -15,6 +15,6 @@ default_hooks = dict(
     timer=dict(type='mmengine.IterTimerHook'),  # mmagic's own needs its MultiValLoop
     logger=dict(type='LoggerHook', interval=20, log_metric_by_epoch=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=300, max_keep_ckpts=2),
+    checkpoint=dict(type='mango_mm.WholeCheckpointHook', by_epoch=False, interval=300, max_keep_ckpts=2),
     sampler_seed=dict(type='DistSamplerSeedHook'),
 )

@@ -21,8 +21,10 @@ from PIL import Image
 
 from mango_mm.registry import TRANSFORMS
 
-__all__ = ['LoadDepth', 'LoadImage', 'LoadSegmentation', 'read_image']
+__all__ = ['LoadDepth', 'LoadImage', 'LoadSegmentation', 'read_image', 'read_rgb']
 
+# What data sets are made of. Pillow knows many more, one of which starts a program (EPS).
+FORMATS = ('PNG', 'JPEG', 'TIFF', 'BMP', 'WEBP', 'PPM', 'GIF')
 ENCODINGS = ('metric', 'sun', 'relative', 'metres')
 SUN_MAX_M = 8.0  # the toolbox of SUN RGB-D cuts there
 
@@ -32,17 +34,34 @@ def read_image(source: Any, what: str) -> Image.Image:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not an image or is truncated; names the file.
+        ValueError: If it is not an image, is truncated, or claims more pixels than Pillow's
+            bound against decompression bombs; names the file.
     """
     if not os.path.isfile(source):
         raise FileNotFoundError(f'the {what} file {source} does not exist.')
     try:
         with open(source, 'rb') as file:  # closed on errors too
-            image = Image.open(file)
+            image = Image.open(file, formats=FORMATS)
             image.load()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:  # its decoders raise anything on broken files
         raise ValueError(f'the {what} file {source} cannot be decoded: {error}.') from error
     return image
+
+
+def read_rgb(source: Any, what: str) -> NDArray[np.uint8]:
+    """An image of 8 bits per channel as RGB, (H, W, 3); grey becomes three equal channels.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: As :func:`read_image`, and if it has more than 8 bits per channel, which a
+            conversion would cut off without a word.
+    """
+    image = read_image(source, what)
+    if image.mode[:1] in ('I', 'F'):
+        raise ValueError(
+            f'{what} must have 8 bits per channel; got mode {image.mode} from {source}.'
+        )
+    return np.array(image.convert('RGB'))
 
 
 @TRANSFORMS.register_module()
@@ -64,7 +83,7 @@ class LoadImage(BaseTransform):
         if isinstance(source, np.ndarray):
             rgb = source
         else:
-            rgb = np.asarray(read_image(source, self.key).convert('RGB'))
+            rgb = read_rgb(source, self.key)
         if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
             raise ValueError(
                 f'{self.key} must be (H, W, 3) uint8; got {rgb.shape} {rgb.dtype} '
@@ -111,6 +130,10 @@ class LoadDepth(BaseTransform):
         source = _source(results, f'{self.key}_path', type(self).__name__)
         raw = source if isinstance(source, np.ndarray) else self._read(source)
         depth = self._decode(raw, source)
+        if not depth.size:
+            raise ValueError(
+                f'{self.key} must have pixels; got {depth.shape} from {_name(source)}.'
+            )
         depth[~np.isfinite(depth) | (depth < 0)] = 0.0
         if self.max_m is not None:
             depth[depth > self.max_m] = 0.0
@@ -128,7 +151,7 @@ class LoadDepth(BaseTransform):
         if str(path).endswith('.npy'):
             try:
                 return np.asarray(np.load(path, allow_pickle=False))
-            except (OSError, ValueError, EOFError) as error:
+            except Exception as error:  # a broken header ends in anything
                 raise ValueError(f'the {self.key} file {path} cannot be read: {error}.') from error
         return np.asarray(read_image(path, self.key))
 
@@ -144,7 +167,10 @@ class LoadDepth(BaseTransform):
                     f'{self.key} was configured as {self.encoding!r}; got floating point from '
                     f"{_name(source)}. Set encoding='metres'."
                 )
-            return raw.astype(np.float32)
+            with np.errstate(over='ignore'):  # beyond float32 is not finite, thus not measured
+                return raw.astype(np.float32)
+        if raw.dtype.kind not in 'iu':
+            raise ValueError(f'{self.key} must hold numbers; got {raw.dtype} from {_name(source)}.')
         if self.encoding == 'relative':
             if raw.dtype != np.uint8:
                 raise ValueError(
@@ -158,6 +184,10 @@ class LoadDepth(BaseTransform):
                 f'{"floating point" if self.encoding == "metres" else "a 16-bit file"}; '
                 f'got {raw.dtype} from {_name(source)}. 8-bit gray is a per-image range '
                 "without unit: set encoding='relative'."
+            )
+        if raw.size and (raw.min() < 0 or raw.max() > 65535):  # Pillow opens 16 bits as 32
+            raise ValueError(
+                f'{self.key} must fit 16 bits; got {raw.min()}..{raw.max()} from {_name(source)}.'
             )
         values = raw.astype(np.uint16)
         if self.encoding == 'sun':
@@ -198,6 +228,10 @@ class LoadSegmentation(BaseTransform):
         if label.ndim != 2:
             raise ValueError(
                 f'a label map must have one channel; got shape {label.shape} from {_name(source)}.'
+            )
+        if label.dtype.kind not in 'iub':
+            raise ValueError(
+                f'a label map must hold whole numbers; got {label.dtype} from {_name(source)}.'
             )
         label = self._check_values(
             label, void_zero=bool(results.get('reduce_zero_label')), source=source

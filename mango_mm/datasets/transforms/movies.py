@@ -9,7 +9,7 @@ import torch
 from mmcv.transforms import BaseTransform
 
 from mango_mm.datasets.mm_imdb import Hdf5Rows, decode_vgg_image
-from mango_mm.datasets.transforms.loading import read_image
+from mango_mm.datasets.transforms.loading import read_rgb
 from mango_mm.registry import TRANSFORMS
 from mango_mm.structures import MultiLabelSample
 
@@ -41,7 +41,7 @@ class LoadPoster(BaseTransform):
         elif source is None:
             image = np.zeros((*self.size, 3), np.uint8)
         else:
-            image = np.array(read_image(source, 'poster').convert('RGB'))
+            image = read_rgb(source, 'poster')
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise ValueError(f'a poster must be (H, W, 3) uint8; got {image.shape} {image.dtype}.')
         results['img'] = image

@@ -7,6 +7,7 @@ from mango_mm.engine.hooks.panel_hook import PanelHook
 from mango_mm.engine.hooks.random_state_hook import RandomStateHook
 from mango_mm.engine.hooks.threshold_hook import ThresholdHook
 from mango_mm.engine.hooks.vocabulary_hook import VocabularyHook
+from mango_mm.engine.hooks.whole_checkpoint_hook import WholeCheckpointHook
 
 __all__ = [
     'FiniteLossHook',
@@ -16,4 +17,5 @@ __all__ = [
     'RandomStateHook',
     'ThresholdHook',
     'VocabularyHook',
+    'WholeCheckpointHook',
 ]

@@ -37,6 +37,9 @@ class RandomStateHook(Hook):
         self._before_val: tuple[Any, ...] | None = None
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        if self._state is not None:  # a validation made up for before the first iteration
+            checkpoint[KEY] = self._state
+            return
         cuda = torch.cuda.get_rng_state() if torch.cuda.is_available() else None
         # With save_best the last checkpoint is written again from inside the validation.
         cpu = torch.get_rng_state() if self._before_val is None else self._before_val[0]

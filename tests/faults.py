@@ -1,0 +1,34 @@
+"""Runners on small rooms in this process, for tests that break things."""
+
+from mmengine.runner import Runner
+from rooms import MANGO, SHORT, iterations, make_rooms
+
+from mango_mm.apis import load_config
+
+KNOWN = {'True': True, 'False': False}
+
+
+def options_of(count, every):
+    """The options of a short run as a mapping, as the API takes them."""
+    pairs = (option.split('=') for option in [*SHORT, *iterations(count, every)])
+    return {k: KNOWN.get(v, int(v) if v.isdigit() else v) for k, v in pairs}
+
+
+def rooms_config(folder, options, work='work', config=MANGO):
+    """A config that trains on eight rooms below a folder, made when missing."""
+    rooms = folder / 'rooms'
+    if not rooms.exists():
+        make_rooms(rooms)
+    read = load_config(config, work_dir=folder / work, options=options)
+    # Pictures take longer than all the rest.
+    read.custom_hooks = [h for h in read.custom_hooks if not h['type'].endswith('PanelHook')]
+    for split in ('train', 'val', 'test'):
+        read[f'{split}_dataloader'].dataset.data_root = str(rooms)
+    return read
+
+
+def build_runner(config, name):
+    """A Runner of its own: mmengine keeps message hubs and visualizers by name."""
+    config.experiment_name = f'{name}-{config.work_dir}'
+    config.visualizer.name = config.experiment_name
+    return Runner.from_cfg(config)
