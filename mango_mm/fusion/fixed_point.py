@@ -46,7 +46,14 @@ class AndersonSolver:
     damping: float = 1.0
 
     def __call__(self, f: Map, start: Tensor) -> tuple[Tensor, Tensor]:
-        """The fixed point (B, ...) from ``start`` (B, ...), and its residual (B,), relative."""
+        """The fixed point (B, ...) from ``start`` (B, ...), and its residual (B,), relative.
+
+        Without autocast: a backward pass may call it from inside one.
+        """
+        with torch.autocast(start.device.type, enabled=False):
+            return self._solve(f, start)
+
+    def _solve(self, f: Map, start: Tensor) -> tuple[Tensor, Tensor]:
         batch = start.shape[0]
         z = start.flatten(1)
         best, best_residual = z, z.new_full((batch,), torch.inf)

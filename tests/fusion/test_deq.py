@@ -132,3 +132,17 @@ def test_the_penalty_is_a_loss_in_training_only():
     assert 'losses' not in model.eval()(x).extras
     with pytest.raises(ValueError, match='needs two modalities'):
         DEQFusion(('a',), 8)
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_it_is_solved_in_float32_under_autocast(dtype):
+    torch.manual_seed(0)
+    fusion = DEQFusion(('a', 'b'), 8)
+    features = {m: torch.randn(3, 5, 8, requires_grad=True) for m in 'ab'}
+    wanted = fusion(features).fused
+    slopes = torch.autograd.grad(wanted.square().sum(), list(features.values()))
+    with torch.autocast('cpu', dtype=dtype):
+        got = fusion(features).fused
+    got_slopes = torch.autograd.grad(got.square().sum(), list(features.values()))
+    torch.testing.assert_close(got, wanted)
+    torch.testing.assert_close(got_slopes, slopes)

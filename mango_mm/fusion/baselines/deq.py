@@ -115,6 +115,15 @@ class DEQFusion(Fusion):
     ) -> FusionOutput:
         tokens = self.check(features, masks)
         tokens, real = align('DEQFusion', tokens, self.joint_mask(tokens, masks))
+        # In half precision the iterates repeat long before the tolerance, and the solver's Gram
+        # matrix becomes singular.
+        with torch.autocast(tokens[0].device.type, enabled=False):
+            tokens = [
+                x.float() if x.dtype in (torch.float16, torch.bfloat16) else x for x in tokens
+            ]
+            return self._solve(tokens, real)
+
+    def _solve(self, tokens: Sequence[Tensor], real: Sequence[Tensor] | None) -> FusionOutput:
         visible = None if real is None else torch.stack(real).any(dim=0)
         fused_input = self.inject(tokens)
 
