@@ -1,0 +1,157 @@
+"""One, two and four gloo processes walk down the same loss curve; a rank that dies ends the run."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from rooms import MANGO, ROOT, environment, make_rooms
+
+from mango_mm.checkpoints import load_safely
+
+CONFIG = """
+_base_ = {base!r}
+custom_imports = dict(imports=['mango_mm', 'curve'], allow_failed_imports=False)
+# No batch norm and no chance: then a batch is the mean of its parts, in any number of processes.
+model = dict(
+    decode_head=dict(norm_cfg=dict(type='GN', num_groups=4), dropout_ratio=0.0),
+    neck=dict(fusion=dict(recipe=['actnorm', 'mmca', 'imca', 'lica', 'coupling'])),
+)
+train_pipeline = {{{{_base_.test_pipeline}}}}
+train_dataloader = dict(
+    batch_size={batch}, num_workers=0, persistent_workers=False,
+    dataset=dict(pipeline={{{{_base_.test_pipeline}}}}),
+)
+val_dataloader = dict(num_workers=0, persistent_workers=False)
+test_dataloader = dict(num_workers=0, persistent_workers=False)
+train_cfg = dict(max_iters={iterations}, val_interval={every})
+default_hooks = dict(checkpoint=dict(interval={every}), logger=dict(interval=1))
+custom_hooks = [
+    dict(type='CurveHook'),
+    dict(type='mango_mm.RandomStateHook'),
+    dict(type='mango_mm.FiniteLossHook'),
+]
+"""
+BATCH, ITERATIONS = 4, 6
+
+
+@pytest.fixture(scope='module')
+def rooms(tmp_path_factory):
+    return make_rooms(tmp_path_factory.mktemp('rooms'))
+
+
+def config_for(folder, processes, iterations=ITERATIONS, every=3):
+    path = folder / f'config{processes}.py'
+    path.write_text(
+        CONFIG.format(base=str(MANGO), batch=BATCH // processes, iterations=iterations, every=every)
+    )
+    return path
+
+
+def command_for(folder, processes, *arguments, **options):
+    tool = [ROOT / 'tools/train.py', config_for(folder, processes, **options)]
+    tool += ['--work-dir', folder / f'run{processes}', *arguments]
+    if processes > 1:
+        launch = ['-m', 'torch.distributed.run', f'--nproc_per_node={processes}', '--standalone']
+        tool = [*launch, *tool, '--launcher', 'pytorch']
+    return [sys.executable, '-W', 'ignore', *map(str, tool)]
+
+
+def environment_for(rooms, folder, processes):
+    env = environment(rooms)
+    env['PYTHONPATH'] = f'{Path(__file__).parent}{os.pathsep}{env["PYTHONPATH"]}'
+    return {**env, 'CURVE_FILE': str(folder / f'curve{processes}.jsonl')}
+
+
+def train(rooms, folder, processes):
+    done = subprocess.run(
+        command_for(folder, processes), env=environment_for(rooms, folder, processes),
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    lines = (folder / f'curve{processes}.jsonl').read_text().splitlines()
+    curve = [json.loads(line) for line in lines]
+    assert len(curve) == ITERATIONS
+    scores = [
+        json.loads(x)
+        for file in (folder / f'run{processes}').glob('*/vis_data/scalars.json')
+        for x in file.read_text().splitlines()
+        if 'mIoU' in x
+    ]
+    saved = load_safely(folder / f'run{processes}' / f'iter_{ITERATIONS}.pth')['state_dict']
+    return curve, [{k: s[k] for k in ('mIoU', 'aAcc', 'nll_per_dim')} for s in scores], saved
+
+
+@pytest.mark.slow
+def test_one_two_and_four_processes_give_one_curve(rooms, tmp_path, reliability):
+    alone, scores, weights = train(rooms, tmp_path, 1)
+    flags = [v for k, v in weights.items() if k.endswith('initialised')]
+    assert flags
+    assert all(flags)
+    assert alone[0]['loss'] > alone[-1]['loss']
+    for processes in reliability.scale(short=(2,), full=(2, 4)):
+        curve, got_scores, got = train(rooms, tmp_path, processes)
+        apart = max(abs(a['loss'] - b['loss']) / a['loss'] for a, b in zip(alone, curve))
+        assert apart <= 1e-4, [(a['loss'], b['loss']) for a, b in zip(alone, curve)]
+        for one, other in zip(scores, got_scores):
+            assert other == pytest.approx(one, rel=2e-3, abs=0.05)
+        for name, value in weights.items():
+            # AdamW divides tiny gradients by their own size, which lets rounding through.
+            torch.testing.assert_close(got[name], value, rtol=2e-2, atol=2e-3, msg=name)
+        sent = {c['bytes'] for c in curve[1:]}
+        learnt = 4 * sum(v.numel() for k, v in weights.items() if is_parameter(k))
+        assert len(sent) == 1
+        assert sent.pop() == pytest.approx(learnt, rel=0.01)
+        reliability.cases()
+        reliability.note(
+            f'{processes} processes: losses apart by {apart:.0e}; every step reduces '
+            f'{learnt / 1e6:.2f} MB of gradients'
+        )
+
+
+def is_parameter(name):
+    return not name.endswith(('running_mean', 'running_var', 'num_batches_tracked', 'initialised'))
+
+
+@pytest.mark.slow
+def test_a_rank_that_dies_ends_the_run_and_it_resumes(rooms, tmp_path, reliability):
+    env = environment_for(rooms, tmp_path, 2)
+    run = subprocess.Popen(
+        command_for(tmp_path, 2, iterations=200, every=3), env=env, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    pointer = tmp_path / 'run2' / 'last_checkpoint'
+    deadline = time.monotonic() + 200
+    while not pointer.exists():
+        assert time.monotonic() < deadline, 'no checkpoint'
+        assert run.poll() is None, 'it ended by itself'
+        time.sleep(0.1)
+    children = subprocess.run(
+        ['ps', '--ppid', str(run.pid), '-o', 'pid='], capture_output=True, text=True
+    )
+    ranks = [int(pid) for pid in children.stdout.split()]
+    assert len(ranks) == 2
+    begin = time.monotonic()
+    os.kill(ranks[1], signal.SIGKILL)
+    reliability.faults('rank')
+    _, said = run.communicate(timeout=90)
+    assert run.returncode != 0
+    assert 'Signal 9 (SIGKILL)' in said
+    waited = time.monotonic() - begin
+    for pid in ranks:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+    saved = Path(pointer.read_text())
+    position = load_safely(saved)['meta']['iter']
+    done = subprocess.run(
+        command_for(tmp_path, 2, '--resume', iterations=position + 3, every=3), env=env,
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert f'iter: {position}' in done.stdout + done.stderr
+    reliability.note(f'a dead rank ended the run after {waited:.0f} s')
