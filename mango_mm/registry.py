@@ -18,6 +18,7 @@ from mmengine.registry import Registry  # noqa: E402
 
 __all__ = [
     'DATASETS',
+    'FUNCTIONS',
     'FUSIONS',
     'HOOKS',
     'METRICS',
@@ -42,6 +43,9 @@ METRICS = Registry(
     'metric', parent=root.METRICS, scope=SCOPE, locations=['mango_mm.evaluation.metrics']
 )
 HOOKS = Registry('hook', parent=root.HOOKS, scope=SCOPE, locations=['mango_mm.engine.hooks'])
+FUNCTIONS = Registry(
+    'function', parent=root.FUNCTIONS, scope=SCOPE, locations=['mango_mm.engine.sharding']
+)
 VISUALIZERS = Registry(
     'visualizer', parent=root.VISUALIZERS, scope=SCOPE, locations=['mango_mm.visualization']
 )

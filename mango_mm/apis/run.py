@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.runner import Runner
+from mmengine.runner import FlexibleRunner, Runner
 
 from mango_mm.checkpoints import find_checkpoint, load_weights
 
@@ -75,7 +75,7 @@ def train(
         amp: Mixed precision. The flow keeps float32.
 
     Returns:
-        The runner after training.
+        The runner after training; a ``FlexibleRunner`` if the config has a ``strategy``.
     """
     read = load_config(config, work_dir=work_dir, options=options, launcher=launcher)
     if amp:
@@ -87,7 +87,8 @@ def train(
     elif resume and (Path(read.work_dir) / 'last_checkpoint').is_file():
         read.load_from = find_checkpoint(read.work_dir)  # also where the work dir was moved
     _prepare_cpu_processes(read)
-    runner = Runner.from_cfg(read)
+    # A strategy (FSDP, ...) is FlexibleRunner's; mmengine calls that experimental.
+    runner = (FlexibleRunner if read.get('strategy') else Runner).from_cfg(read)
     runner.train()
     return runner
 
@@ -162,6 +163,16 @@ def _prepare_cpu_processes(config: Config) -> None:
     torch.distributed.init_process_group('gloo')
     wrapper = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)
     config.setdefault('model_wrapper_cfg', wrapper).setdefault('device_ids', None)
+    if config.get('strategy', {}).get('type') == 'FSDPStrategy':
+        config.strategy.setdefault('model_wrapper', {}).update(device_id=torch.device('cpu'))
+        if config.strategy.get('state_dict_cfg') == 'full':
+            # "Offloaded to the CPU" it is there already, and FSDP frees what it then reads.
+            how = dict(rank0_only=True, offload_to_cpu=False)
+            config.strategy.state_dict_cfg = dict(
+                state_dict_type='FULL_STATE_DICT',
+                state_dict_config=dict(type='FullStateDictConfig', **how),
+                optim_state_dict_config=dict(type='FullOptimStateDictConfig', **how),
+            )
     _replace_sync_batch_norm(config.model)
 
 

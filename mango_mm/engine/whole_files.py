@@ -70,9 +70,12 @@ def remove_partial_files(folder: str | Path) -> list[str]:
     Returns:
         The names removed.
     """
-    left = sorted(p for p in Path(folder).glob(f'.*{PARTIAL}') if p.is_file())
+    left = sorted(Path(folder).glob(f'.*{PARTIAL}'))
     for path in left:
-        path.unlink(missing_ok=True)
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
     return [p.name for p in left]
 
 

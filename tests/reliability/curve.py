@@ -6,6 +6,7 @@ import os
 import torch.distributed as dist
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
+from torch.nn.parallel import DistributedDataParallel
 
 
 @HOOKS.register_module()
@@ -14,7 +15,7 @@ class CurveHook(Hook):
 
     def before_train(self, runner):
         self.sent = 0
-        if dist.is_initialized() and hasattr(runner.model, 'register_comm_hook'):
+        if dist.is_initialized() and isinstance(runner.model, DistributedDataParallel):
             runner.model.register_comm_hook(None, self._average)
 
     def _average(self, state, bucket):

@@ -12,7 +12,7 @@ import pytest
 import torch
 from rooms import MANGO, ROOT, environment, make_rooms
 
-from mango_mm.checkpoints import load_safely
+from mango_mm.checkpoints import find_checkpoint, load_safely
 
 CONFIG = """
 _base_ = {base!r}
@@ -116,6 +116,50 @@ def test_one_two_and_four_processes_give_one_curve(rooms, tmp_path, reliability)
 
 def is_parameter(name):
     return not name.endswith(('running_mean', 'running_var', 'num_batches_tracked', 'initialised'))
+
+
+FSDP = """
+_base_ = [{base!r}, {fsdp!r}]
+model = dict(neck=dict(fusion=dict(recipe={recipe}, depth=16, with_cp=True)))
+"""
+
+
+@pytest.mark.slow
+def test_fsdp_trains_the_deep_flow_like_one_process(rooms, tmp_path, reliability):
+    """L = 16 with gradient checkpointing; its checkpoint is an ordinary one."""
+    recipe = ['mmca', 'imca', 'lica', 'coupling']
+    curves, states = {}, {}
+    for processes in (1, 2):
+        plain = config_for(tmp_path, processes, iterations=3)
+        config = tmp_path / f'deep{processes}.py'
+        # The same runner for both, which draws the same first weights.
+        alone = FSDP.replace(', {fsdp!r}', '') + "strategy = dict(type='SingleDeviceStrategy')\n"
+        given = FSDP if processes > 1 else alone
+        fsdp = str(ROOT / 'configs/_base_/fsdp.py')
+        config.write_text(given.format(base=str(plain), fsdp=fsdp, recipe=recipe))
+        work = tmp_path / f'deep{processes}'
+        command = [ROOT / 'tools/train.py', config, '--work-dir', work]
+        if processes > 1:
+            launch = ['-m', 'torch.distributed.run', '--nproc_per_node=2', '--standalone']
+            command = [*launch, *command, '--launcher', 'pytorch']
+        done = subprocess.run(
+            [sys.executable, '-W', 'ignore', *map(str, command)],
+            env=environment_for(rooms, tmp_path, f'deep{processes}'),
+            capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-3000:]
+        lines = (tmp_path / f'curvedeep{processes}.jsonl').read_text().splitlines()
+        curves[processes] = [json.loads(line)['loss'] for line in lines]
+        states[processes] = load_safely(find_checkpoint(work))
+        assert find_checkpoint(work) == str(work / 'iter_3.pth')
+        assert not list(work.glob('.*.partial'))
+    assert curves[2] == pytest.approx(curves[1], rel=1e-4)
+    assert set(states[2]) >= {'state_dict', 'optimizer', 'meta', 'message_hub'}
+    wanted = states[1]['state_dict']
+    assert set(states[2]['state_dict']) == set(wanted)
+    for name, value in states[2]['state_dict'].items():
+        torch.testing.assert_close(value, wanted[name], rtol=2e-2, atol=2e-3, msg=name)
+    reliability.cases()
 
 
 @pytest.mark.slow

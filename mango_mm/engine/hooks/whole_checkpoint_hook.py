@@ -13,14 +13,20 @@ What mmengine's own hook (0.10.7) does, and what goes wrong on bad days:
 from __future__ import annotations
 
 import os
+import shutil
 from typing import Any
 
-from mmengine.dist import is_main_process
+from mmengine.dist import barrier, is_main_process
 from mmengine.fileio import LocalBackend
 from mmengine.hooks import CheckpointHook
-from mmengine.runner import BaseLoop, IterBasedTrainLoop, Runner
+from mmengine.runner import BaseLoop, FlexibleRunner, IterBasedTrainLoop, Runner
 
-from mango_mm.engine.whole_files import WholeFileBackend, remove_partial_files, write_whole
+from mango_mm.engine.whole_files import (
+    PARTIAL,
+    WholeFileBackend,
+    remove_partial_files,
+    write_whole,
+)
 from mango_mm.registry import HOOKS
 
 __all__ = ['WholeCheckpointHook']
@@ -38,6 +44,8 @@ class _RemoveLater(WholeFileBackend):
 
     def remove(self, filepath: str) -> None:
         self.outdated.append(str(filepath))
+
+    rmtree = remove
 
 
 @HOOKS.register_module()
@@ -99,9 +107,11 @@ class WholeCheckpointHook(CheckpointHook):
         # So that a run killed before they are removed removes them when it resumes.
         names = [os.path.basename(path) for path in self.file_backend.outdated]
         runner.message_hub.update_info(OUTDATED, names)
+        # A FlexibleRunner's strategy writes where and how it likes: under another name first.
+        flexible = isinstance(runner, FlexibleRunner)
         runner.save_checkpoint(
             self.out_dir,
-            name,
+            f'.{name}{PARTIAL}' if flexible else name,
             save_optimizer=self.save_optimizer,
             save_param_scheduler=self.save_param_scheduler,
             meta=meta,
@@ -109,9 +119,20 @@ class WholeCheckpointHook(CheckpointHook):
             backend_args=self.backend_args,
             **self.args,
         )
+        if flexible:
+            self._rename(name)
         if is_main_process():
             write_whole(os.path.join(runner.work_dir, 'last_checkpoint'), self.last_ckpt.encode())
         self._remove_outdated()
+
+    def _rename(self, name: str) -> None:
+        barrier()  # every rank may have written a part of it
+        whole = os.path.join(self.out_dir, name)
+        if is_main_process():
+            if os.path.isdir(whole):  # the same iteration, written once more
+                shutil.rmtree(whole)
+            os.replace(os.path.join(self.out_dir, f'.{name}{PARTIAL}'), whole)
+        barrier()
 
     def _remove_outdated(self) -> None:
         if not isinstance(self.file_backend, _RemoveLater):
@@ -120,7 +141,11 @@ class WholeCheckpointHook(CheckpointHook):
         kept |= {str(p) for p in getattr(self, 'best_ckpt_path_dict', {}).values()}
         while self.file_backend.outdated:
             path = self.file_backend.outdated.pop()
-            if is_main_process() and path not in kept and os.path.isfile(path):
+            if not is_main_process() or path in kept:
+                continue
+            if os.path.isdir(path):  # of sharded checkpoints
+                shutil.rmtree(path)
+            elif os.path.isfile(path):
                 os.remove(path)
 
     def _validation_is_due(self, runner: Runner) -> bool:
