@@ -39,6 +39,7 @@ EDIT = [
 ]
 IMDB = [*RUNTIME, 'transformers>=4.30', 'scikit-learn>=1.2', 'h5py>=3.0']
 PREPARE = ['h5py>=3.0', 'scipy>=1.8']  # MATLAB v7.3 and v5 files
+ONNX = ['onnx>=1.17,<1.19', 'onnxscript>=0.5', 'onnxruntime>=1.20']  # protobuf < 5, for mmagic
 DEV = ['pytest>=8', 'hypothesis>=6.100', 'ruff>=0.9', 'mypy>=1.11', 'import-linter>=2.1']
 
 
@@ -94,6 +95,7 @@ setup(
         'edit': EDIT,
         'imdb': IMDB,
         'prepare': PREPARE,
+        'onnx': ONNX,
         'all': sorted({*SEG, *EDIT, *IMDB, *PREPARE}),
         'dev': DEV,
     },

@@ -47,7 +47,12 @@ def load_safely(filename: str | Path, map_location: Any = None) -> Any:
         ) from error
 
 
-CheckpointLoader.register_scheme(prefixes='', loader=load_safely, force=True)
+def load_from_local(filename: str, map_location: Any = None) -> Any:
+    """:func:`load_safely` under the name that mmengine's log prints a part of."""
+    return load_safely(filename, map_location)
+
+
+CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
 
 
 def find_checkpoint(path: str | Path) -> str:

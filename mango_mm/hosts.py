@@ -22,6 +22,8 @@ HOSTS = {
     'sklearn': 'pip install "mango_mm[imdb]"',
     'scipy': 'pip install scipy',
     'matplotlib': 'pip install matplotlib',
+    'onnxscript': 'pip install "mango_mm[onnx]"',
+    'onnxruntime': 'pip install "mango_mm[onnx]"',
 }
 
 

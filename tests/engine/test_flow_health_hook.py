@@ -109,3 +109,22 @@ def test_an_interval_must_be_positive():
 
     with pytest.raises(ValueError, match='must be positive; got 0, 4'):
         FlowHealthHook(interval=0)
+
+
+def test_what_it_logs_reaches_tensorboard(tmp_path, monkeypatch):
+    """Through mmengine's visualizer, read back with TensorBoard's own reader."""
+    from faults import build_runner, options_of, rooms_config
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    config = rooms_config(tmp_path, options_of(4, 4))
+    config.custom_hooks.append(dict(type='mango_mm.FlowHealthHook', interval=2))
+    config.visualizer.vis_backends = [dict(type='TensorboardVisBackend')]
+    build_runner(config, 'tensorboard').train()
+    (events,) = (tmp_path / 'work').glob('*/vis_data/events.out.tfevents.*')
+    read = EventAccumulator(str(events))
+    read.Reload()
+    tags = read.Tags()['scalars']
+    assert 'loss' in tags
+    health = [tag for tag in tags if 'round_trip' in tag]
+    assert health, tags
+    assert 0 <= read.Scalars(health[0])[-1].value < 1e-2

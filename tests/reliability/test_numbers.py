@@ -3,6 +3,8 @@
 Bounds are stated here and in docs/reliability.md; each is two to four times what was measured.
 """
 
+import os
+
 import pytest
 import torch
 from torch._dynamo.utils import counters
@@ -16,6 +18,7 @@ HALF = {torch.float16: (4e-3, 2e-2), torch.bfloat16: (1e-2, 5e-2)}
 MLA = (5e-3, 0.2)  # a turn per modality, of which the second starts where the first ended
 # Untrained, its fixed point is not reached in 50 steps, and where it stops hangs on the last bit.
 DEQ = (0.1, 2.0)
+UMURL = (2e-2, 0.3)  # covariances of four samples, whose eigenvalues it divides by
 ALWAYS = (
     'mango-l2_small_1xb8-600it_mini-rooms-72x96',
     'mango-l1-rgb-edge2depth_small_1xb8-600it_rooms-96x128',
@@ -69,7 +72,7 @@ def test_half_precision_and_single_samples(data, tmp_path, reliability):
         assert total(wanted[0]) > 0
         for dtype, bounds in HALF.items():
             kind = path.stem.partition('_')[0]
-            limits = {'mla': MLA, 'deq': DEQ}.get(kind, bounds)
+            limits = {'mla': MLA, 'deq': DEQ, 'umurl': UMURL}.get(kind, bounds)
             got = step.take(step.model(), dtype=dtype)
             near = assert_near(got, wanted, limits, f'{path.stem} {dtype}')
             if limits is bounds:
@@ -95,7 +98,9 @@ def group_norms(config):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('stem', ALWAYS[:3])
+@pytest.mark.parametrize(
+    'stem', ALWAYS[: 3 if os.environ.get('MANGO_RELIABILITY') == 'full' else 1]
+)
 def test_accumulation_checkpointing_and_compilation_change_nothing(
     data, tmp_path, stem, reliability
 ):

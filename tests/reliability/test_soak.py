@@ -134,7 +134,7 @@ REASONS = {
 @pytest.mark.slow
 @pytest.mark.parametrize('task', ['segmentation', 'films', 'translation'])
 def test_killed_runs_resume_to_the_same_result(launcher, task, tmp_path, reliability):
-    rounds = reliability.scale(short=4, full=40)
+    rounds = reliability.scale(short=3, full=40)
     rng = random.Random(task)
     data = make_data(task, tmp_path / 'data')
     order = dict(task=task, data=data, iterations=ITERATIONS, every=EVERY, fault=None)

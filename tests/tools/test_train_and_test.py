@@ -145,7 +145,7 @@ def test_help_of_every_tool_has_an_example():
     tools = sorted(p for p in (ROOT / 'tools').rglob('*.py'))
     helpers = {'benchmark/attention_layers.py', 'benchmark/report.py'}
     tools = [tool for tool in tools if f'{tool.parent.name}/{tool.name}' not in helpers]
-    assert len(tools) == 27  # change together with tools/
+    assert len(tools) == 28  # change together with tools/
     for tool in tools:
         assert 'Example' in tool.read_text() or 'Run:' in tool.read_text(), tool
         done = run('unused', tool, '--help')

@@ -85,7 +85,7 @@ class MultimodalSegDataPreProcessor(BaseDataPreprocessor):
         """
         data = self.cast_data(data)
         samples = data.get('data_samples')
-        inputs = [self._normalise(x) for x in data['inputs']]
+        inputs = [self.normalise(x) for x in data['inputs']]
         if training:
             padding = self._padding(self.size, self.size_divisor)
             stacked, samples = stack_batch(
@@ -109,11 +109,16 @@ class MultimodalSegDataPreProcessor(BaseDataPreprocessor):
     def _padding(size: tuple[int, int] | None, divisor: int | None) -> dict[str, Any]:
         return dict(size=size) if size is not None else dict(size_divisor=divisor or 1)
 
-    def _normalise(self, x: Tensor) -> Tensor:
-        if x.shape[0] != len(self.mean):
+    def normalise(self, x: Tensor) -> Tensor:
+        """Images (..., C, H, W), raw to float32; what is missing becomes 0, the mean.
+
+        Raises:
+            ValueError: If the channels are not those of the modalities.
+        """
+        if x.shape[-3] != len(self.mean):
             raise ValueError(
                 f'the model reads {self.names}, {len(self.mean)} channels in all; '
-                f'got an image of {x.shape[0]}. Check the keys of StackModalities.'
+                f'got an image of {x.shape[-3]}. Check the keys of StackModalities.'
             )
         x = x.float()
         absent = ~torch.isfinite(x) | (x == self.missing)

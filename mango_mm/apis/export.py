@@ -1,0 +1,168 @@
+"""Inference of a trained segmentation model as ONNX, checked against PyTorch.
+
+    stacked raw modalities (N, C, H, W) -> logits (N, K, H, W)
+
+Normalisation and missing pixels are inside, so that a runtime needs no code of ours. ICA's
+triangular systems, for which ONNX has no operator, become products:
+
+    (I + S)^-1 = (I - S) (I + S^2) (I + S^4) ...     S strictly triangular, S^n = 0
+
+which is exact after log2(n) squarings.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.registry import init_default_scope
+from torch import Tensor, nn
+
+from mango_mm.apis.run import load_config
+from mango_mm.checkpoints import load_weights
+from mango_mm.hosts import require_host
+from mango_mm.registry import MODELS
+
+__all__ = ['DeployedSegmentor', 'export_onnx', 'solve_by_products']
+
+
+def solve_by_products(
+    matrix: Tensor,
+    right: Tensor,
+    *,
+    upper: bool,
+    left: bool = True,
+    unitriangular: bool = False,
+) -> Tensor:
+    """``torch.linalg.solve_triangular`` by products of matrices alone.
+
+    Args:
+        matrix: (..., n, n); only its triangle is read.
+        right: (..., n, k).
+        upper: Which triangle.
+        left: ``matrix @ x = right``; else ``x @ matrix = right``.
+        unitriangular: Take the diagonal for ones.
+
+    Returns:
+        x, of the shape of ``right``.
+    """
+    if not left:
+        flipped = solve_by_products(
+            matrix.mT, right.mT, upper=not upper, unitriangular=unitriangular
+        )
+        return flipped.mT
+    strict = matrix.triu(1) if upper else matrix.tril(-1)
+    if not unitriangular:
+        diagonal = matrix.diagonal(dim1=-2, dim2=-1)[..., None]
+        strict, right = strict / diagonal, right / diagonal
+    power, reached, size = -strict, 1, matrix.shape[-1]
+    while reached < size:
+        right = right + power @ right
+        reached *= 2
+        if reached < size:
+            power = power @ power
+    return right
+
+
+class DeployedSegmentor(nn.Module):
+    """A segmentation model from raw stacked modalities to logits.
+
+    Args:
+        model: A ``MultimodalEncoderDecoder`` with our data preprocessor.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model.eval()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (N, K, H, W) of images (N, C, H, W): RGB in 0..255, depth in its unit."""
+        inputs = self.model.data_preprocessor.normalise(images)
+        logits = self.model.decode_head(self.model.extract_feat(inputs))
+        return nn.functional.interpolate(
+            logits, images.shape[2:], mode='bilinear', align_corners=self.model.align_corners
+        )
+
+
+def export_onnx(
+    config: str | Path,
+    checkpoint: str | Path,
+    out: str | Path,
+    *,
+    size: tuple[int, int] | None = None,
+    tolerance: float = 1e-3,
+) -> dict[str, Any]:
+    """Write a model as ONNX, run it by onnxruntime, and compare.
+
+    The batch size stays free; height and width are those of the export.
+
+    Args:
+        config: Of a segmentation model.
+        checkpoint: As in :func:`~mango_mm.checkpoints.find_checkpoint`.
+        out: The ``.onnx`` file.
+        size: Height and width; None: the config's ``crop_size``.
+        tolerance: Largest difference of logits allowed, relative to the largest logit.
+
+    Returns:
+        ``out``, ``size``, ``channels``, ``classes`` and ``difference``, the largest one found.
+
+    Raises:
+        FileNotFoundError: If a file does not exist.
+        ImportError: If onnxscript or onnxruntime is not installed.
+        ValueError: If the model is not of segmentation, or the checkpoint not of the config.
+        ArithmeticError: If onnxruntime's logits differ; the file is kept for a look.
+    """
+    for host in ('onnxscript', 'onnxruntime'):
+        require_host(host, 'export_onnx')
+    read = load_config(config)
+    init_default_scope(read.get('default_scope', 'mmengine'))
+    model = MODELS.build(read.model)
+    if not hasattr(getattr(model, 'data_preprocessor', None), 'normalise'):
+        raise ValueError(
+            f'{config} is of a {type(model).__name__}; only segmentation models are exported.'
+        )
+    load_weights(model, checkpoint)
+    size = tuple(size or read.get('crop_size') or ())
+    if len(size) != 2:
+        raise ValueError(f'{config} has no crop_size; give height and width.')
+    deployed = DeployedSegmentor(model)
+    channels = sum(model.data_preprocessor.names.values())
+    images = torch.rand(2, channels, *size) * 255
+    difference = _write_and_compare(deployed, images, Path(out))
+    if not difference <= tolerance:
+        raise ArithmeticError(
+            f"{out}: onnxruntime's logits differ from PyTorch's by {difference:.1e} of the "
+            f'largest; allowed is {tolerance:.1e}.'
+        )
+    return dict(
+        out=str(out), size=size, channels=channels, classes=read.num_classes, difference=difference
+    )
+
+
+def _write_and_compare(deployed: nn.Module, images: Tensor, out: Path) -> float:
+    import onnxruntime
+
+    free = {0: torch.export.Dim('batch', min=1, max=1024)}
+    with torch.no_grad():
+        program = torch.export.export(deployed, (images,), dynamic_shapes=(free,))
+        program = program.run_decompositions(
+            {torch.ops.aten.linalg_solve_triangular.default: solve_by_products}
+        )
+        written = torch.onnx.export(
+            program, (images,), dynamo=True, input_names=['images'], output_names=['logits'],
+            optimize=False, verbose=False,
+        )  # fmt: skip
+        out.parent.mkdir(parents=True, exist_ok=True)
+        written.save(str(out))
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # its optimiser tells of each constant that it leaves
+        session = onnxruntime.InferenceSession(str(out), options, ['CPUExecutionProvider'])
+        apart = 0.0
+        for count in (1, 2, 3):  # the batch size is free indeed
+            batch = images[torch.arange(count) % len(images)].roll(count, dims=-1)
+            wanted = deployed(batch).numpy()
+            (got,) = session.run(None, {'images': batch.numpy()})
+            apart = max(apart, float(np.abs(got - wanted).max() / np.abs(wanted).max()))
+    return apart
