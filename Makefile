@@ -8,7 +8,7 @@ VENV ?= .venv
 RUN = $(VENV)/bin/python
 SEEDS ?= 0
 
-.PHONY: setup demo demo-translation demo-imdb test check lint clean
+.PHONY: setup demo demo-translation demo-imdb test test-slow check lint clean
 
 setup:
 	@$(PYTHON) tools/setup_env.py --venv $(VENV)
@@ -30,6 +30,12 @@ lint: setup
 
 test: lint
 	$(RUN) -m pytest -q --doctest-modules mango_mm tests
+
+# The long forms of tests/reliability: 120 faults, 13,200 broken files, every mini config. An hour.
+test-slow: setup
+	MANGO_RELIABILITY=full $(RUN) -W ignore -m pytest -q tests/reliability \
+		tests/tools/test_export_onnx.py tests/engine/test_whole_checkpoints.py \
+		tests/engine/test_finite_loss_hook.py
 
 check: test
 

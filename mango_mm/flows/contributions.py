@@ -92,7 +92,7 @@ def _placed(partition: TokenPartition, x: Tensor, terms: Tensor) -> Tensor:
     return partition.merge(pieces, terms[..., None])[..., 0]
 
 
-@log_det_terms.register
+@log_det_terms.register(Chain)
 def _(layer: Chain, x: Tensor, mask: Tensor | None = None) -> Tensor:
     total = x.new_zeros(x.shape[:2])
     for link in layer:
@@ -101,35 +101,35 @@ def _(layer: Chain, x: Tensor, mask: Tensor | None = None) -> Tensor:
     return total
 
 
-@log_det_terms.register
+@log_det_terms.register(Inverse)
 def _(layer: Inverse, x: Tensor, mask: Tensor | None = None) -> Tensor:
     before, _ = layer.bijection.inverse(x, mask=mask)
     return -log_det_terms(layer.bijection, before, mask)
 
 
-@log_det_terms.register
+@log_det_terms.register(Sandwich)
 def _(layer: Sandwich, x: Tensor, mask: Tensor | None = None) -> Tensor:
     whole = Chain(layer.outer, layer.inner, Inverse(layer.outer))
     return log_det_terms(whole, x, mask)
 
 
-@log_det_terms.register
+@log_det_terms.register(ActNorm)
 def _(layer: ActNorm, x: Tensor, mask: Tensor | None = None) -> Tensor:
     return _real(x, mask) * layer.log_scale.sum()
 
 
-@log_det_terms.register
+@log_det_terms.register(ChannelLinear)
 def _(layer: ChannelLinear, x: Tensor, mask: Tensor | None = None) -> Tensor:
     return _real(x, mask) * layer._factors()[2].sum()
 
 
-@log_det_terms.register
+@log_det_terms.register(AffineCoupling)
 def _(layer: AffineCoupling, x: Tensor, mask: Tensor | None = None) -> Tensor:
     fixed, _ = layer.halves.split(x)
     return _unpack(layer.conditioner(fixed), layer.clamp, mask)[0].sum(dim=2)
 
 
-@log_det_terms.register
+@log_det_terms.register(MixtureCoupling)
 def _(layer: MixtureCoupling, x: Tensor, mask: Tensor | None = None) -> Tensor:
     fixed, moved = layer.halves.split(x)
     scale, _, mixture = layer._condition(fixed, mask)
@@ -137,21 +137,21 @@ def _(layer: MixtureCoupling, x: Tensor, mask: Tensor | None = None) -> Tensor:
     return terms if mask is None else torch.where(mask, terms, 0.0)
 
 
-@log_det_terms.register
+@log_det_terms.register(AttentionCoupling)
 def _(layer: AttentionCoupling, x: Tensor, mask: Tensor | None = None) -> Tensor:
     fixed, _, _ = layer.partition.split(x)
     raw, moved_mask = layer._conditions(fixed, mask)
     return _placed(layer.partition, x, _unpack(raw, layer.clamp, moved_mask)[0].sum(dim=2))
 
 
-@log_det_terms.register
+@log_det_terms.register(MapAttention)
 def _(layer: MapAttention, x: Tensor, mask: Tensor | None = None) -> Tensor:
     fixed, _, _ = layer.partition.split(x)
     terms = x.shape[2] * layer._log_map(fixed, mask)[..., 0]
     return _placed(layer.partition, x, terms)
 
 
-@log_det_terms.register
+@log_det_terms.register(InvertibleCrossAttention)
 def _(layer: InvertibleCrossAttention, x: Tensor, mask: Tensor | None = None) -> Tensor:
     tokens = layer.last_first
     fixed, moved, _ = tokens.split(x)
@@ -160,12 +160,12 @@ def _(layer: InvertibleCrossAttention, x: Tensor, mask: Tensor | None = None) ->
     return _placed(tokens, x, terms)
 
 
-@log_det_terms.register
+@log_det_terms.register(TokenLinear)
 def _(layer: TokenLinear, x: Tensor, mask: Tensor | None = None) -> Tensor:
     return x.shape[2] * layer._log_diagonal() * _real(x, mask)
 
 
-@log_det_terms.register
+@log_det_terms.register(LearnableCrossAttention)
 def _(layer: LearnableCrossAttention, x: Tensor, mask: Tensor | None = None) -> Tensor:
     mixed, _ = layer.mixing(x, mask=mask)
     if mask is not None:

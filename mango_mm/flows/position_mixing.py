@@ -54,7 +54,7 @@ def _identity(x: Tensor) -> Tensor:
     return torch.eye(x.shape[1], dtype=x.dtype, device=x.device).expand(x.shape[0], 1, -1, -1)
 
 
-@position_mixing.register
+@position_mixing.register(Chain)
 @torch.no_grad()
 def _(layer: Chain, x: Tensor, mask: Tensor | None = None) -> Tensor:
     total = _identity(x)
@@ -64,26 +64,26 @@ def _(layer: Chain, x: Tensor, mask: Tensor | None = None) -> Tensor:
     return total
 
 
-@position_mixing.register
+@position_mixing.register(Inverse)
 @torch.no_grad()
 def _(layer: Inverse, x: Tensor, mask: Tensor | None = None) -> Tensor:
     before, _ = layer.bijection.inverse(x, mask=mask)
     return torch.linalg.inv(position_mixing(layer.bijection, before, mask))
 
 
-@position_mixing.register
+@position_mixing.register(Sandwich)
 @torch.no_grad()
 def _(layer: Sandwich, x: Tensor, mask: Tensor | None = None) -> Tensor:
     return position_mixing(Chain(layer.outer, layer.inner, Inverse(layer.outer)), x, mask)
 
 
-@position_mixing.register
+@position_mixing.register(TokenLinear)
 @torch.no_grad()
 def _(layer: TokenLinear, x: Tensor, mask: Tensor | None = None) -> Tensor:
     return layer(_identity(x)[:, 0], mask=mask)[0][:, None]
 
 
-@position_mixing.register
+@position_mixing.register(InvertibleCrossAttention)
 @torch.no_grad()
 def _(layer: InvertibleCrossAttention, x: Tensor, mask: Tensor | None = None) -> Tensor:
     tokens = layer.last_first
@@ -98,7 +98,7 @@ def _(layer: InvertibleCrossAttention, x: Tensor, mask: Tensor | None = None) ->
     return whole
 
 
-@position_mixing.register
+@position_mixing.register(LearnableCrossAttention)
 @torch.no_grad()
 def _(layer: LearnableCrossAttention, x: Tensor, mask: Tensor | None = None) -> Tensor:
     mixing = position_mixing(layer.mixing, x, mask)

@@ -37,6 +37,13 @@ __all__ = ['TokenLinear']
 PERMUTATIONS = ('identity', 'flip', 'random')
 
 
+# torch 2.1 knows it under its older, private name alone.
+if hasattr(torch.compiler, 'is_compiling'):
+    _is_compiling = torch.compiler.is_compiling
+else:
+    from torch._dynamo import is_compiling as _is_compiling
+
+
 class TokenLinear(Bijection):
     """Invertible mixing of N positions by a learnable matrix W.
 
@@ -156,7 +163,7 @@ class TokenLinear(Bijection):
 
     def _keeps(self) -> bool:
         """Whether what is formed now may be used again."""
-        return not (self.training or torch.is_grad_enabled() or torch.compiler.is_compiling())
+        return not (self.training or torch.is_grad_enabled() or _is_compiling())
 
     def _matrices_kept(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         parameters = (self.lower, self.upper, self.raw_log_diagonal)

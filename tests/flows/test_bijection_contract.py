@@ -146,7 +146,11 @@ def test_half_precision_tokens_come_out_in_float32(bijection, x):
     assert (y.dtype, log_det.dtype) == (torch.float32, torch.float32)
 
 
-@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16], ids=str)
+# torch 2.1 has bfloat16 alone on a CPU
+HALF = [torch.bfloat16, *([torch.float16] if torch.__version__ >= '2.3' else [])]
+
+
+@pytest.mark.parametrize('dtype', HALF, ids=str)
 def test_autocast_does_not_reach_inside(bijection, x, dtype):
     bijection, x = bijection.float(), x.float()
     plain, log_det = bijection(x)

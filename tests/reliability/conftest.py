@@ -13,6 +13,7 @@ class Tally:
         self.case_count = 0
         self.fault_count = 0
         self.notes = []
+        self.last_line = ''
 
     def scale(self, *, short, full):
         return full if self.full else short
@@ -45,7 +46,14 @@ def pytest_terminal_summary(terminalreporter, exitstatus, config):
     failures = len(terminalreporter.stats.get('failed', [])) + len(
         terminalreporter.stats.get('error', [])
     )
-    terminalreporter.write_line(
+    tally.last_line = (
         f'reliability: {tally.case_count} cases, {tally.fault_count} faults injected, '
         f'{failures} failures'
     )
+    terminalreporter.write_line(tally.last_line)
+
+
+def pytest_unconfigure(config):
+    tally = getattr(config, '_reliability', None)
+    if tally and tally.full and tally.last_line:
+        print(tally.last_line)  # after pytest's own

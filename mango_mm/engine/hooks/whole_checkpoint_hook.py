@@ -31,7 +31,7 @@ from mango_mm.registry import HOOKS
 
 __all__ = ['WholeCheckpointHook']
 
-VALIDATED = 'validated_at'
+VALIDATED = 'position_validated'  # not val...: mmengine would log it as a score
 OUTDATED = 'outdated_ckpts'
 
 

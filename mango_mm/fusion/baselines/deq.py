@@ -123,8 +123,8 @@ class DEQFusion(Fusion):
             ]
             return self._solve(tokens, real)
 
-    def _solve(self, tokens: Sequence[Tensor], real: Sequence[Tensor] | None) -> FusionOutput:
-        visible = None if real is None else torch.stack(real).any(dim=0)
+    def _solve(self, tokens: list[Tensor], real: list[Tensor] | None) -> FusionOutput:
+        visible = None if real is None else torch.stack(list(real)).any(dim=0)
         fused_input = self.inject(tokens)
 
         def step(z: Tensor) -> Tensor:
