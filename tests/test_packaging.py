@@ -47,6 +47,7 @@ def test_the_base_install_needs_torch_and_numpy_alone(wheel):
         'seg',
         'edit',
         'imdb',
+        'onnx',
         'prepare',
         'all',
         'dev',

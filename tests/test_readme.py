@@ -59,7 +59,7 @@ def test_every_path_it_names_exists():
 def test_the_make_targets_it_names_exist():
     makefile = (ROOT / 'Makefile').read_text()
     targets = set(re.findall(r'make ([\w-]+)', ' '.join(blocks('bash'))))
-    assert targets == {'demo', 'demo-imdb', 'demo-translation', 'test'}
+    assert targets == {'demo', 'demo-imdb', 'demo-translation', 'test', 'test-slow'}
     assert all(f'\n{target}:' in makefile for target in targets)
 
 
