@@ -70,8 +70,8 @@ class FiniteLossHook(Hook):
             )
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
-        self._batch = data_batch
-        if self.action == 'skip':
+        if self.action == 'skip':  # to be named, and put back
+            self._batch = data_batch
             self._buffers = [
                 (b, b.detach().clone()) for b in runner.model.buffers() if b.is_floating_point()
             ]
