@@ -1,5 +1,6 @@
 """Runners on small rooms in this process, for tests that break things."""
 
+import torch
 from mmengine.runner import Runner
 from rooms import MANGO, SHORT, iterations, make_rooms
 
@@ -32,3 +33,19 @@ def build_runner(config, name):
     config.experiment_name = f'{name}-{config.work_dir}'
     config.visualizer.name = config.experiment_name
     return Runner.from_cfg(config)
+
+
+def assert_same(got, expected, name=''):
+    """Nested containers, tensors in them bit for bit."""
+    if isinstance(expected, torch.Tensor):
+        torch.testing.assert_close(got, expected, rtol=0, atol=0, equal_nan=True, msg=name)
+    elif isinstance(expected, dict):
+        assert set(got) == set(expected), name
+        for key, value in expected.items():
+            assert_same(got[key], value, f'{name}.{key}')
+    elif isinstance(expected, (list, tuple)):
+        assert len(got) == len(expected), name
+        for index, value in enumerate(expected):
+            assert_same(got[index], value, f'{name}.{index}')
+    else:
+        assert got == expected, name

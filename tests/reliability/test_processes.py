@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from faults import assert_same
 from rooms import MANGO, ROOT, environment, make_rooms
 
 from mango_mm.checkpoints import find_checkpoint, load_safely
@@ -19,13 +20,12 @@ _base_ = {base!r}
 custom_imports = dict(imports=['mango_mm', 'curve'], allow_failed_imports=False)
 # No batch norm and no chance: then a batch is the mean of its parts, in any number of processes.
 model = dict(
-    decode_head=dict(norm_cfg=dict(type='GN', num_groups=4), dropout_ratio=0.0),
+    decode_head=dict(norm_cfg=dict(type='GN', num_groups=4), dropout_ratio={dropout}),
     neck=dict(fusion=dict(recipe=['actnorm', 'mmca', 'imca', 'lica', 'coupling'])),
 )
-train_pipeline = {{{{_base_.test_pipeline}}}}
 train_dataloader = dict(
-    batch_size={batch}, num_workers=0, persistent_workers=False,
-    dataset=dict(pipeline={{{{_base_.test_pipeline}}}}),
+    batch_size={batch}, num_workers={workers}, persistent_workers=False,
+    dataset=dict(pipeline={{{{_base_.{pipeline}}}}}),
 )
 val_dataloader = dict(num_workers=0, persistent_workers=False)
 test_dataloader = dict(num_workers=0, persistent_workers=False)
@@ -38,6 +38,8 @@ custom_hooks = [
 ]
 """
 BATCH, ITERATIONS = 4, 6
+STEADY = dict(dropout=0.0, pipeline='test_pipeline', workers=0)
+CHANCE = dict(dropout=0.5, pipeline='train_pipeline', workers=1)
 
 
 @pytest.fixture(scope='module')
@@ -45,17 +47,16 @@ def rooms(tmp_path_factory):
     return make_rooms(tmp_path_factory.mktemp('rooms'))
 
 
-def config_for(folder, processes, iterations=ITERATIONS, every=3):
+def config_for(folder, processes, iterations=ITERATIONS, every=3, chance=STEADY):
     path = folder / f'config{processes}.py'
-    path.write_text(
-        CONFIG.format(base=str(MANGO), batch=BATCH // processes, iterations=iterations, every=every)
-    )
+    values = dict(batch=BATCH // processes, iterations=iterations, every=every, **chance)
+    path.write_text(CONFIG.format(base=str(MANGO), **values))
     return path
 
 
-def command_for(folder, processes, *arguments, **options):
+def command_for(folder, processes, *arguments, work=None, **options):
     tool = [ROOT / 'tools/train.py', config_for(folder, processes, **options)]
-    tool += ['--work-dir', folder / f'run{processes}', *arguments]
+    tool += ['--work-dir', folder / (work or f'run{processes}'), *arguments]
     if processes > 1:
         launch = ['-m', 'torch.distributed.run', f'--nproc_per_node={processes}', '--standalone']
         tool = [*launch, *tool, '--launcher', 'pytorch']
@@ -164,10 +165,11 @@ def test_fsdp_trains_the_deep_flow_like_one_process(rooms, tmp_path, reliability
 
 
 @pytest.mark.slow
-def test_a_rank_that_dies_ends_the_run_and_it_resumes(rooms, tmp_path, reliability):
+def test_a_rank_that_dies_ends_the_run_which_resumes_to_the_same(rooms, tmp_path, reliability):
     env = environment_for(rooms, tmp_path, 2)
     run = subprocess.Popen(
-        command_for(tmp_path, 2, iterations=200, every=3), env=env, start_new_session=True,
+        command_for(tmp_path, 2, iterations=200, every=3, chance=CHANCE), env=env,
+        start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     pointer = tmp_path / 'run2' / 'last_checkpoint'
@@ -193,10 +195,21 @@ def test_a_rank_that_dies_ends_the_run_and_it_resumes(rooms, tmp_path, reliabili
             os.kill(pid, 0)
     saved = Path(pointer.read_text())
     position = load_safely(saved)['meta']['iter']
-    done = subprocess.run(
-        command_for(tmp_path, 2, '--resume', iterations=position + 3, every=3), env=env,
-        capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert f'iter: {position}' in done.stdout + done.stderr
-    reliability.note(f'a dead rank ended the run after {waited:.0f} s')
+    final = {}
+    for work, options in (('run2', ['--resume']), ('straight', [])):
+        command = command_for(
+            tmp_path, 2, *options, work=work, iterations=position + 3, every=3, chance=CHANCE
+        )
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr[-3000:]
+        assert (f'resumed epoch: 0, iter: {position}' in done.stdout + done.stderr) == bool(options)
+        final[work] = load_safely(tmp_path / work / f'iter_{position + 3}.pth')
+    ranks = [s['cpu'] for s in final['straight']['mango_random_state']['ranks']]
+    assert len(ranks) == 2
+    assert not torch.equal(*ranks)
+    for key in ('state_dict', 'optimizer', 'param_schedulers', 'mango_random_state'):
+        assert_same(final['run2'][key], final['straight'][key], key)
+    reliability.note(
+        f'a dead rank ended the run after {waited:.0f} s; resumed at {position} it ended '
+        'bit for bit like a run that was left in peace'
+    )

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
+from faults import assert_same
 
 from mango_mm.checkpoints import find_checkpoint, load_safely
 from mango_mm.datasets.mini.write_movies import write_movies
@@ -87,21 +87,6 @@ def assert_everything_saved_is_whole(work):
         assert set(load_safely(path)) >= {'state_dict', 'meta'}, path
     if (work / 'last_checkpoint').exists():
         load_safely(find_checkpoint(work))
-
-
-def assert_same(got, expected, name=''):
-    if isinstance(expected, torch.Tensor):
-        torch.testing.assert_close(got, expected, rtol=0, atol=0, equal_nan=True, msg=name)
-    elif isinstance(expected, dict):
-        assert set(got) == set(expected), name
-        for key, value in expected.items():
-            assert_same(got[key], value, f'{name}.{key}')
-    elif isinstance(expected, (list, tuple)):
-        assert len(got) == len(expected), name
-        for index, value in enumerate(expected):
-            assert_same(got[index], value, f'{name}.{index}')
-    else:
-        assert got == expected, name
 
 
 def result_of(work):

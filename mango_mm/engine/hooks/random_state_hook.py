@@ -4,6 +4,9 @@ mmengine saves no random state, so that dropout after a resume differs. Data nee
 state: on resume mmengine replays the loader from its seed up to the iteration reached.
 Validation lies between a checkpoint and the next iteration and is not repeated on resume;
 so what it draws (its loader alone draws a seed) is given back afterwards.
+
+mmengine also seeds all ranks alike, for equal first weights, and leaves it at that: the n-th
+sample of every rank gets the same dropout and loses the same modality.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dist import get_rank
+from mmengine.dist import all_gather_object, get_rank, get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
@@ -28,37 +31,52 @@ KEY = 'mango_random_state'
 class RandomStateHook(Hook):
     """Saves torch's generators with each checkpoint and restores them on resume.
 
-    The state saved is that of rank 0; the other ranks of a resumed run are seeded from
-    it and their rank, so that ranks stay different from each other.
+    Ranks draw different numbers from the first iteration on.
+
+    A run of several processes saves the generators of every rank, if its checkpoints are
+    written by :class:`~mango_mm.engine.hooks.WholeCheckpointHook`, which asks all ranks first;
+    mmengine's own hook asks rank 0 alone. A rank without a saved state (so, or because more
+    processes resume than were there) is seeded from rank 0's and its number, so that ranks
+    stay different from each other.
     """
 
     def __init__(self) -> None:
-        self._state: dict[str, Any] | None = None
+        self._pending: dict[str, Any] | None = None  # loaded, to be restored
+        self._ranks: list[dict[str, Any]] | None = None  # collected, to be saved
         self._before_val: tuple[Any, ...] | None = None
+        self._apart = False  # ranks were seeded alike, and not yet apart
+
+    def before_checkpoint_on_all_ranks(self, runner: Runner) -> None:
+        """Called by ``WholeCheckpointHook``; ``before_save_checkpoint`` is rank 0's alone."""
+        self._ranks = all_gather_object(self._state()) if get_world_size() > 1 else None
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        if self._state is not None:  # a validation made up for before the first iteration
-            checkpoint[KEY] = self._state
+        if self._pending is not None:  # a validation made up for before the first iteration
+            checkpoint[KEY] = self._pending
             return
-        cuda = torch.cuda.get_rng_state() if torch.cuda.is_available() else None
-        # With save_best the last checkpoint is written again from inside the validation.
-        cpu = torch.get_rng_state() if self._before_val is None else self._before_val[0]
-        checkpoint[KEY] = {'cpu': cpu, 'cuda': cuda}
+        checkpoint[KEY] = self._state()
+        if self._ranks is not None:
+            checkpoint[KEY]['ranks'], self._ranks = self._ranks, None
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         if runner._resume:
-            self._state = checkpoint.get(KEY)
+            self._pending = checkpoint.get(KEY)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         # Not earlier: building the loader and replaying it draws numbers too.
-        if self._state is None:
+        if self._pending is None:
+            if get_rank() and not self._apart:
+                torch.manual_seed(torch.initial_seed() + get_rank())
+            self._apart = True
             return
-        state, self._state = self._state, None
+        saved, self._pending, self._apart = self._pending, None, True
+        rank, ranks = get_rank(), saved.get('ranks', [saved])
+        state = ranks[rank] if rank < len(ranks) else saved
         torch.set_rng_state(state['cpu'].cpu())
         if state['cuda'] is not None and torch.cuda.is_available():
             torch.cuda.set_rng_state(state['cuda'].cpu())
-        if get_rank():
-            torch.manual_seed(torch.initial_seed() + get_rank() + runner.iter)
+        if rank >= len(ranks):
+            torch.manual_seed(torch.initial_seed() + rank + runner.iter)
 
     def before_val(self, runner: Runner) -> None:
         self._before_val = (torch.get_rng_state(), np.random.get_state(), random.getstate())
@@ -69,3 +87,9 @@ class RandomStateHook(Hook):
             np.random.set_state(self._before_val[1])
             random.setstate(self._before_val[2])
             self._before_val = None
+
+    def _state(self) -> dict[str, Any]:
+        cuda = torch.cuda.get_rng_state() if torch.cuda.is_available() else None
+        # With save_best the last checkpoint is written again from inside the validation.
+        cpu = torch.get_rng_state() if self._before_val is None else self._before_val[0]
+        return {'cpu': cpu, 'cuda': cuda}

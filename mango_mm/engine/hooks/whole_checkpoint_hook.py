@@ -90,7 +90,12 @@ class WholeCheckpointHook(CheckpointHook):
         super().after_val_epoch(runner, metrics)
         self._remove_outdated()
 
+    def _save_best_checkpoint(self, runner: Runner, metrics: dict[str, float]) -> None:
+        runner.call_hook('before_checkpoint_on_all_ranks')
+        super()._save_best_checkpoint(runner, metrics)
+
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
+        runner.call_hook('before_checkpoint_on_all_ranks')
         if not isinstance(self.file_backend, _RemoveLater):
             super()._save_checkpoint_with_step(runner, step, meta)
             return
