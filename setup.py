@@ -24,7 +24,7 @@ RUNTIME = [
 ]
 SEG = [
     *RUNTIME,
-    'mmsegmentation>=1.2.0,<2.0',  # the 1.x model and data contracts
+    'mmsegmentation>=1.2.1,<2.0',  # 1.2.0's wheel lacks a file that it reads when imported
     'ftfy',  # imported by mmseg.utils, declared only in its extra
     'regex',  # likewise
 ]

@@ -19,7 +19,7 @@ HOSTS = {
     'mmagic': 'pip install "mango_mm[edit]"',
     'transformers': 'pip install "mango_mm[imdb]"',
     'h5py': 'pip install h5py',
-    'sklearn': 'pip install "mango_mm[imdb]"',
+    'sklearn': 'pip install scikit-learn',
     'scipy': 'pip install scipy',
     'matplotlib': 'pip install matplotlib',
     'onnxscript': 'pip install "mango_mm[onnx]"',

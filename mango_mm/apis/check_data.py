@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,11 @@ def check_data(
             continue
         counts[split] = len(dataset)
         names = [_name(dataset.get_data_info(i), i) for i in range(len(dataset))]
-        problems += [Problem(split, n, 'is listed more than once.') for n in _twice(names)]
+        problems += [
+            Problem(split, name, 'is listed more than once.')
+            for name, count in Counter(names).items()
+            if count > 1
+        ]
         if split == 'train':
             trained = set(names)
         else:
@@ -125,13 +130,3 @@ def _said(error: Exception) -> str:
 
 def _name(info: Mapping[str, Any], index: int) -> str:
     return next((str(info[k]) for k in NAMES if info.get(k)), f'number {index}')
-
-
-def _twice(names: Sequence[str]) -> list[str]:
-    once: set[str] = set()
-    twice: dict[str, None] = {}
-    for name in names:
-        if name in once:
-            twice[name] = None
-        once.add(name)
-    return list(twice)

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from mango_mm.apis.trained import fusions_of, load_trained
 from mango_mm.fusion.token_density import TokenDensity, normalised
+from mango_mm.hosts import require_host
 
 __all__ = ['FusionListener', 'fit_density', 'load_density', 'save_density']
 
@@ -75,7 +76,9 @@ def fit_density(
     Raises:
         TypeError: If the model has no fusion of two modalities.
         FloatingPointError: If the loss stops being finite.
+        ImportError: If scikit-learn is not installed.
     """
+    require_host('sklearn', 'fit_density')  # in the end, when the fit would be lost
     cfg, model = load_trained(config, checkpoint, options)
     device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
     model = model.to(device)

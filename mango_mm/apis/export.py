@@ -3,11 +3,7 @@
     stacked raw modalities (N, C, H, W) -> logits (N, K, H, W)
 
 Normalisation and missing pixels are inside, so that a runtime needs no code of ours. ICA's
-triangular systems, for which ONNX has no operator, become products:
-
-    (I + S)^-1 = (I - S) (I + S^2) (I + S^4) ...     S strictly triangular, S^n = 0
-
-which is exact after log2(n) squarings.
+triangular systems, for which ONNX has no operator, become products of matrices.
 """
 
 from __future__ import annotations
@@ -17,53 +13,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
-from mango_mm.apis.run import load_config
-from mango_mm.checkpoints import load_weights
+from mango_mm.apis.trained import load_trained
+from mango_mm.flows.triangular_attention.products import solve_by_products
 from mango_mm.hosts import require_host
-from mango_mm.registry import MODELS
 
-__all__ = ['DeployedSegmentor', 'export_onnx', 'solve_by_products']
-
-
-def solve_by_products(
-    matrix: Tensor,
-    right: Tensor,
-    *,
-    upper: bool,
-    left: bool = True,
-    unitriangular: bool = False,
-) -> Tensor:
-    """``torch.linalg.solve_triangular`` by products of matrices alone.
-
-    Args:
-        matrix: (..., n, n); only its triangle is read.
-        right: (..., n, k).
-        upper: Which triangle.
-        left: ``matrix @ x = right``; else ``x @ matrix = right``.
-        unitriangular: Take the diagonal for ones.
-
-    Returns:
-        x, of the shape of ``right``.
-    """
-    if not left:
-        flipped = solve_by_products(
-            matrix.mT, right.mT, upper=not upper, unitriangular=unitriangular
-        )
-        return flipped.mT
-    strict = matrix.triu(1) if upper else matrix.tril(-1)
-    if not unitriangular:
-        diagonal = matrix.diagonal(dim1=-2, dim2=-1)[..., None]
-        strict, right = strict / diagonal, right / diagonal
-    power, reached, size = -strict, 1, matrix.shape[-1]
-    while reached < size:
-        right = right + power @ right
-        reached *= 2
-        if reached < size:
-            power = power @ power
-    return right
+__all__ = ['DeployedSegmentor', 'export_onnx']
 
 
 class DeployedSegmentor(nn.Module):
@@ -96,7 +52,8 @@ def export_onnx(
 ) -> dict[str, Any]:
     """Write a model as ONNX, run it by onnxruntime, and compare.
 
-    The batch size stays free; height and width are those of the export.
+    Of a strategy it is the student that is written. The batch size stays free; height and width
+    are those of the export.
 
     Args:
         config: Of a segmentation model.
@@ -116,14 +73,11 @@ def export_onnx(
     """
     for host in ('onnxscript', 'onnxruntime'):
         require_host(host, 'export_onnx')
-    read = load_config(config)
-    init_default_scope(read.get('default_scope', 'mmengine'))
-    model = MODELS.build(read.model)
+    read, model = load_trained(config, checkpoint)
     if not hasattr(getattr(model, 'data_preprocessor', None), 'normalise'):
         raise ValueError(
             f'{config} is of a {type(model).__name__}; only segmentation models are exported.'
         )
-    load_weights(model, checkpoint)
     size = tuple(size or read.get('crop_size') or ())
     if len(size) != 2:
         raise ValueError(f'{config} has no crop_size; give height and width.')

@@ -36,6 +36,7 @@ from mango_mm.apis.density import FusionListener, load_density, plain_loader
 from mango_mm.apis.trained import load_trained
 from mango_mm.datasets.degradations import DEGRADATIONS, SEVERITIES
 from mango_mm.evaluation.functional.detection import Mahalanobis, auroc, fpr_at_95
+from mango_mm.hosts import require_host
 from mango_mm.registry import DATASETS
 
 __all__ = ['Answers', 'RobustnessCheck']
@@ -71,6 +72,7 @@ class RobustnessCheck:
         TypeError: If the model is of neither kind.
         FileNotFoundError: If config or checkpoint do not exist.
         ValueError: If the checkpoint is of another model.
+        ImportError: If scikit-learn is not installed.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class RobustnessCheck:
         options: Mapping[str, Any] | None = None,
         density: str | Path | None = None,
     ) -> None:
+        require_host('sklearn', 'RobustnessCheck')
         self.config, self.model = load_trained(config, checkpoint, options)
         self._read: Any = None
         self._density = None if density is None else load_density(density)

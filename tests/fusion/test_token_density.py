@@ -62,6 +62,7 @@ def test_statistics_are_the_flows_own_densities():
 
 
 def test_strangeness_is_a_mahalanobis_distance_and_a_lack_of_information():
+    pytest.importorskip('sklearn')
     density = TokenDensity(('a', 'b'), D, N)
     samples = torch.randn(5000, 4).double() * torch.tensor([1.0, 0.1, 5.0, 2.0]).double() + 3
     density.calibrate(samples)
