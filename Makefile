@@ -31,11 +31,11 @@ lint: setup
 test: lint
 	$(RUN) -m pytest -q --doctest-modules mango_mm tests
 
-# The long forms of tests/reliability: 120 faults, 13,200 broken files, every mini config. An hour.
+# The long forms of tests/reliability: 120 faults, 13,200 broken files, every mini config. Half an hour.
 test-slow: setup
 	MANGO_RELIABILITY=full $(RUN) -W ignore -m pytest -q tests/reliability \
 		tests/tools/test_export_onnx.py tests/engine/test_whole_checkpoints.py \
-		tests/engine/test_finite_loss_hook.py
+		tests/engine/test_finite_loss_hook.py tests/flows/test_compile.py
 
 check: test
 

@@ -24,6 +24,7 @@ __all__ = [
     'METRICS',
     'MODELS',
     'MODEL_WRAPPERS',
+    'STRATEGIES',
     'TRANSFORMS',
     'VISUALIZERS',
     'build_ours',
@@ -45,6 +46,9 @@ METRICS = Registry(
 HOOKS = Registry('hook', parent=root.HOOKS, scope=SCOPE, locations=['mango_mm.engine.hooks'])
 FUNCTIONS = Registry(
     'function', parent=root.FUNCTIONS, scope=SCOPE, locations=['mango_mm.engine.sharding']
+)
+STRATEGIES = Registry(
+    'strategy', parent=root.STRATEGIES, scope=SCOPE, locations=['mango_mm.engine.fsdp_strategy']
 )
 VISUALIZERS = Registry(
     'visualizer', parent=root.VISUALIZERS, scope=SCOPE, locations=['mango_mm.visualization']

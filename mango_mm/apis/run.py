@@ -163,16 +163,8 @@ def _prepare_cpu_processes(config: Config) -> None:
     torch.distributed.init_process_group('gloo')
     wrapper = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)
     config.setdefault('model_wrapper_cfg', wrapper).setdefault('device_ids', None)
-    if config.get('strategy', {}).get('type') == 'FSDPStrategy':
+    if config.get('strategy', {}).get('type', '').endswith('FSDPStrategy'):
         config.strategy.setdefault('model_wrapper', {}).update(device_id=torch.device('cpu'))
-        if config.strategy.get('state_dict_cfg') == 'full':
-            # "Offloaded to the CPU" it is there already, and FSDP frees what it then reads.
-            how = dict(rank0_only=True, offload_to_cpu=False)
-            config.strategy.state_dict_cfg = dict(
-                state_dict_type='FULL_STATE_DICT',
-                state_dict_config=dict(type='FullStateDictConfig', **how),
-                optim_state_dict_config=dict(type='FullOptimStateDictConfig', **how),
-            )
     _replace_sync_batch_norm(config.model)
 
 

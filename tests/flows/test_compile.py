@@ -1,5 +1,8 @@
 """torch.compile without graph breaks and torch.export, of forward and inverse."""
 
+import os
+import shutil
+
 import pytest
 import torch
 
@@ -51,6 +54,23 @@ def test_compile_captures_everything_and_changes_nothing(layer):
             outputs_and_gradients(compiled, x), outputs_and_gradients(direction, x)
         ):
             torch.testing.assert_close(got, wanted)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    os.environ.get('MANGO_RELIABILITY') != 'full' or shutil.which('g++') is None,
+    reason='two minutes and a compiler; make test-slow runs it',
+)
+def test_inductor_changes_nothing():
+    torch._dynamo.reset()
+    flow = LAYERS['two blocks of MANGO']()
+    x = torch.randn(3, N, D)
+    for direction in (flow, flows.Inverse(flow)):
+        compiled = torch.compile(direction, fullgraph=True)
+        for got, wanted in zip(
+            outputs_and_gradients(compiled, x), outputs_and_gradients(direction, x)
+        ):
+            torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_export_of_forward_and_inverse(layer):

@@ -346,7 +346,7 @@ def test_memory_grows_linearly(kernel, direction):
 
     sizes = [peak_bytes(work(n)) for n in (2048, 4096, 8192)]
     assert sizes[0] > 2048 * 16 * 4
-    for small, large in itertools.pairwise(sizes):
+    for small, large in zip(sizes, sizes[1:]):
         assert large / small <= 2.2, sizes
 
 

@@ -57,6 +57,10 @@ def config_for(folder, processes, iterations=ITERATIONS, every=3, chance=STEADY)
 def command_for(folder, processes, *arguments, work=None, **options):
     tool = [ROOT / 'tools/train.py', config_for(folder, processes, **options)]
     tool += ['--work-dir', folder / (work or f'run{processes}'), *arguments]
+    return command_of(tool, processes)
+
+
+def command_of(tool, processes):
     if processes > 1:
         launch = ['-m', 'torch.distributed.run', f'--nproc_per_node={processes}', '--standalone']
         tool = [*launch, *tool, '--launcher', 'pytorch']
@@ -127,12 +131,12 @@ model = dict(neck=dict(fusion=dict(recipe={recipe}, depth={depth}, with_cp=True)
 
 @pytest.mark.slow
 def test_fsdp_trains_the_deep_flow_like_one_process(rooms, tmp_path, reliability):
-    """L = 16 with gradient checkpointing; its checkpoint is an ordinary one."""
+    """L = 16 with gradient checkpointing, resumed once; its checkpoint is an ordinary one."""
     recipe = ['mmca', 'imca', 'lica', 'coupling']
     depth = reliability.scale(short=2, full=16)
     curves, states = {}, {}
     for processes in (1, 2):
-        plain = config_for(tmp_path, processes, iterations=3)
+        plain = config_for(tmp_path, processes, iterations=3, every=2)
         config = tmp_path / f'deep{processes}.py'
         # The same runner for both, which draws the same first weights.
         alone = FSDP.replace(', {fsdp!r}', '') + "strategy = dict(type='SingleDeviceStrategy')\n"
@@ -141,15 +145,12 @@ def test_fsdp_trains_the_deep_flow_like_one_process(rooms, tmp_path, reliability
         config.write_text(given.format(base=str(plain), fsdp=fsdp, recipe=recipe, depth=depth))
         work = tmp_path / f'deep{processes}'
         command = [ROOT / 'tools/train.py', config, '--work-dir', work]
-        if processes > 1:
-            launch = ['-m', 'torch.distributed.run', '--nproc_per_node=2', '--standalone']
-            command = [*launch, *command, '--launcher', 'pytorch']
-        done = subprocess.run(
-            [sys.executable, '-W', 'ignore', *map(str, command)],
-            env=environment_for(rooms, tmp_path, f'deep{processes}'),
-            capture_output=True, text=True, timeout=300,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr[-3000:]
+        command = command_of(command, processes)
+        env = environment_for(rooms, tmp_path, f'deep{processes}')
+        for part in ([*command, '--cfg-options', 'train_cfg.max_iters=2'], [*command, '--resume']):
+            done = subprocess.run(part, env=env, capture_output=True, text=True, timeout=300)
+            assert done.returncode == 0, done.stderr[-3000:]
+        assert 'iter: 2' in done.stdout + done.stderr
         lines = (tmp_path / f'curvedeep{processes}.jsonl').read_text().splitlines()
         curves[processes] = [json.loads(line)['loss'] for line in lines]
         states[processes] = load_safely(find_checkpoint(work))
@@ -161,6 +162,12 @@ def test_fsdp_trains_the_deep_flow_like_one_process(rooms, tmp_path, reliability
     assert set(states[2]['state_dict']) == set(wanted)
     for name, value in states[2]['state_dict'].items():
         torch.testing.assert_close(value, wanted[name], rtol=2e-2, atol=2e-3, msg=name)
+    # One of them by names, the other by numbers.
+    moments = {n: list(s['optimizer']['state'].values()) for n, s in states.items()}
+    assert {float(m['step']) for m in moments[2]} == {3.0}
+    sizes = [sorted(m['exp_avg'].norm().item() for m in moments[n]) for n in (1, 2)]
+    assert max(sizes[0]) > 1e-3
+    assert sizes[1] == pytest.approx(sizes[0], rel=1e-2, abs=1e-5)
     reliability.cases()
 
 
