@@ -57,6 +57,7 @@ def make_checkpoints_safe_to_load() -> None:
     numpy's scalars and arrays are allowed. mmengine without us reads such a file too.
     """
     import copyreg
+    from _codecs import encode
 
     import numpy as np
     import torch
@@ -79,5 +80,6 @@ def make_checkpoints_safe_to_load() -> None:
             np.ndarray,
             np.dtype,
             *dtypes,
+            encode,  # text to bytes, inside numpy's scalars; torch allows it since 2.5
         ]
     )

@@ -91,7 +91,8 @@ class WholeCheckpointHook(CheckpointHook):
         self._remove_outdated()
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict[str, float]) -> None:
-        runner.call_hook('before_checkpoint_on_all_ranks')
+        if self.save_best:
+            runner.call_hook('before_checkpoint_on_all_ranks')
         super()._save_best_checkpoint(runner, metrics)
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
