@@ -39,7 +39,12 @@ EDIT = [
 ]
 IMDB = [*RUNTIME, 'transformers>=4.30', 'scikit-learn>=1.2', 'h5py>=3.0']
 PREPARE = ['h5py>=3.0', 'scipy>=1.8']  # MATLAB v7.3 and v5 files
-ONNX = ['onnx>=1.17,<1.19', 'onnxscript>=0.5', 'onnxruntime>=1.20']  # protobuf < 5, for mmagic
+ONNX = [
+    'torch>=2.5',  # 2.4 cannot export a region of autocast
+    'onnx>=1.17,<1.19',  # protobuf < 5, for mmagic
+    'onnxscript>=0.5',
+    'onnxruntime>=1.20',
+]
 DEV = ['pytest>=8', 'hypothesis>=6.100', 'ruff>=0.9', 'mypy>=1.11', 'import-linter>=2.1']
 
 

@@ -3,6 +3,7 @@
 import errno
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import sys
 import pytest
 import torch
 from faults import build_runner, options_of, rooms_config
+from mmengine.evaluator import Evaluator
 
 from mango_mm.checkpoints import find_checkpoint, load_safely
 from mango_mm.engine import whole_files
@@ -116,9 +118,10 @@ def test_a_disk_that_fills_up_in_training_loses_nothing(tmp_path):
         torch.testing.assert_close(got[name], value, rtol=0, atol=0, msg=name)
 
 
-def test_a_validation_cut_short_is_made_up_for(tmp_path, monkeypatch):
-    """The best checkpoint is then that of a run that was not killed."""
-    options = options_of(4, 2) | {
+@pytest.mark.parametrize('iterations', [2, 4])  # the first validation is the last one, or not
+def test_a_validation_cut_short_is_made_up_for(iterations, tmp_path, monkeypatch):
+    """The best checkpoint is then that of a run that was not killed, and the last knows of it."""
+    options = options_of(iterations, 2) | {
         'default_hooks.checkpoint.save_best': 'mIoU',
         'default_hooks.checkpoint.max_keep_ckpts': 1,
     }
@@ -142,6 +145,24 @@ def test_a_validation_cut_short_is_made_up_for(tmp_path, monkeypatch):
             expected['message_hub']['runtime_info'].get('best_score')  # fmt: skip
         for name, value in expected['state_dict'].items():
             torch.testing.assert_close(got['state_dict'][name], value, rtol=0, atol=0, msg=name)
+
+
+def test_a_copied_run_goes_on_and_leaves_the_original_alone(tmp_path, monkeypatch):
+    """mmengine would remove the original's best checkpoint, and keep the copy's."""
+    options = {'default_hooks.checkpoint.save_best': 'mIoU'}
+    better = iter([1.0, 2.0])
+    monkeypatch.setattr(Evaluator, 'evaluate', lambda self, size: {'mIoU': next(better)})
+    build_runner(rooms_config(tmp_path, options_of(2, 2) | options), 'original').train()
+    shutil.copytree(tmp_path / 'work', tmp_path / 'copy')
+    before = {p.name for p in (tmp_path / 'work').iterdir()}
+    assert 'best_mIoU_iter_2.pth' in before
+    config = rooms_config(tmp_path, options_of(4, 2) | options, work='copy')
+    config.resume, config.load_from = True, find_checkpoint(tmp_path / 'copy')
+    build_runner(config, 'copy').train()
+    assert {p.name for p in (tmp_path / 'work').iterdir()} == before
+    best = [p.name for p in (tmp_path / 'copy').glob('best*')]
+    assert best == ['best_mIoU_iter_4.pth']
+    assert find_checkpoint(tmp_path / 'copy') == str(tmp_path / 'copy/iter_4.pth')
 
 
 @pytest.mark.parametrize(

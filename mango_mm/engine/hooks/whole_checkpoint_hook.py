@@ -7,7 +7,9 @@ What mmengine's own hook (0.10.7) does, and what goes wrong on bad days:
 * it removes outdated checkpoints *before* it writes the new one: with ``max_keep_ckpts=1`` a
   full disk leaves none at all;
 * a run killed between a checkpoint and the end of the validation that follows never makes up
-  for that validation, so that its best checkpoint may differ.
+  for that validation, so that its best checkpoint may differ;
+* a resumed run does not know its last checkpoint until it writes one, and takes the best one
+  for where it once was: resumed from a copy it removes the original's.
 """
 
 from __future__ import annotations
@@ -77,12 +79,28 @@ class WholeCheckpointHook(CheckpointHook):
                     f'removed {len(left)} checkpoint(s) that an earlier run was killed while '
                     f'writing: {", ".join(left)}'
                 )
+        if runner._resume:
+            self._take_over(runner)
         if runner._resume and self._validation_is_due(runner):
             runner.logger.info(
                 f'The validation at {_position(runner)[0]} was not finished before the run '
                 'stopped; it comes first.'
             )
             runner.val_loop.run()
+
+    def _take_over(self, runner: Runner) -> None:
+        """The run's own files, under this work dir, where it has been moved or copied."""
+
+        def here(key: str) -> str | None:
+            path = runner.message_hub.runtime_info.get(key)
+            return path and os.path.join(self.out_dir, os.path.basename(path))
+
+        # Without it mmengine writes no best score into the last checkpoint.
+        self.last_ckpt = here('last_ckpt')
+        if self.save_best and len(self.key_indicators) == 1:
+            self.best_ckpt_path = here('best_ckpt')
+        elif self.save_best:
+            self.best_ckpt_path_dict = {k: here(f'best_ckpt_{k}') for k in self.key_indicators}
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
         if isinstance(runner._train_loop, BaseLoop):  # not where a checkpoint is only validated
