@@ -1,4 +1,4 @@
-"""mmengine's FSDP strategy, with what keeps it (0.10 and 0.11) from resuming put right."""
+"""mmengine's FSDP strategy, with what keeps 0.10 from resuming put right (0.11 did so too)."""
 
 from __future__ import annotations
 
