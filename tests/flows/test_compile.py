@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 import torch
+from torch_features import needs_export
 
 from mango_mm import flows
 from mango_mm.flows import TokenPartition
@@ -73,6 +74,7 @@ def test_inductor_changes_nothing():
             torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-4)
 
 
+@needs_export
 def test_export_of_forward_and_inverse(layer):
     x = torch.randn(2, N, D)
     layer.eval()
@@ -94,6 +96,7 @@ def test_compile_with_a_mask():
         torch.testing.assert_close(got, wanted)
 
 
+@needs_export
 def test_the_probe_may_run_for_the_first_time_while_tracing():
     layer, x = ica(), torch.randn(3, N, D)
     wanted, _ = layer(x)

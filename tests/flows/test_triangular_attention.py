@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch_features import needs_flash_on_cpu
 
 from mango_mm.flows import Chain, InvertibleCrossAttention, TokenPartition
 from mango_mm.flows.triangular_attention import KERNELS, mix, solve
@@ -64,7 +65,7 @@ def test_a_case_worked_by_hand():
     'function',
     [
         mix_dense,
-        mix_fused,
+        pytest.param(mix_fused, marks=needs_flash_on_cpu),
         lambda *a: mix_chunked(*a, block=4),
         solve_dense,
         lambda *a: solve_blocks(*a, block=4),
@@ -79,6 +80,7 @@ def test_every_function_passes_gradcheck(function, n, heads, masked):
     )
 
 
+@needs_flash_on_cpu
 @given(n=st.integers(1, 40), block=st.integers(1, 17), masked=st.booleans())
 def test_kernels_agree_with_the_dense_definition(n, block, masked):
     q, k, x, gate = example(n)
@@ -213,6 +215,7 @@ def test_the_condition_number_is_within_its_bound(gate, attention):
     torch.testing.assert_close(a @ inverse, eye, rtol=0, atol=1e-9)
 
 
+@needs_flash_on_cpu
 @pytest.mark.parametrize('g', [1 / 48, -0.25, 0.9])
 @pytest.mark.parametrize('masked', [False, True])
 def test_sweeps_stay_below_their_bound_and_reach_rounding(g, masked):
@@ -239,6 +242,7 @@ def test_sweeps_stay_below_their_bound_and_reach_rounding(g, masked):
 # ---- which kernel runs ----
 
 
+@needs_flash_on_cpu
 def test_the_kernel_is_chosen_by_size_device_and_dtype_and_can_be_forced(monkeypatch):
     q, _, x, _ = example(DENSE_UP_TO + 1)
     assert choose(q, x) == 'fused'
@@ -287,6 +291,7 @@ def forgetful():
     forget()
 
 
+@needs_flash_on_cpu
 @pytest.mark.parametrize(
     ('kernel', 'reason'),
     [
@@ -314,6 +319,7 @@ def test_a_wrong_kernel_is_found_out_and_chunked_runs(
     assert is_trusted('cpu', torch.float32)  # one verdict per dtype
 
 
+@needs_flash_on_cpu
 def test_the_probe_trusts_what_is_right_and_moves_nobodys_random_numbers(forgetful):
     torch.manual_seed(3)
     wanted = torch.randn(1)
@@ -360,6 +366,7 @@ def test_dense_takes_many_times_the_memory_of_fused():
     assert peak_bytes(lambda: work('dense')) > 7 * peak_bytes(lambda: work('fused'))
 
 
+@needs_flash_on_cpu
 def test_the_probe_may_be_needed_first_inside_gradient_checkpointing():
     partition = TokenPartition.halves(700)
     layer = InvertibleCrossAttention(8, partition, kernel='auto')

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch_features import needs_fp16_on_cpu
 
 from mango_mm.fusion import DEQFusion
 from mango_mm.fusion.fixed_point import AndersonSolver, fixed_point, jacobian_penalty
@@ -134,7 +135,9 @@ def test_the_penalty_is_a_loss_in_training_only():
         DEQFusion(('a',), 8)
 
 
-@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize(
+    'dtype', [torch.bfloat16, pytest.param(torch.float16, marks=needs_fp16_on_cpu)]
+)
 def test_it_is_solved_in_float32_under_autocast(dtype):
     torch.manual_seed(0)
     fusion = DEQFusion(('a', 'b'), 8)

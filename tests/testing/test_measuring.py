@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch_features import needs_flash_on_cpu
 
 from mango_mm.flows import InvertibleCrossAttention, TokenPartition
 from mango_mm.testing.measuring import (
@@ -50,6 +51,7 @@ def test_peak_bytes_counts_what_lives_at_the_same_time():
     assert peak_bytes(together) == 3 * 2**20
 
 
+@needs_flash_on_cpu
 def test_flops_of_products_and_attention_are_those_of_the_formula():
     linear, x = nn.Linear(5, 7, bias=False), torch.randn(3, 5, requires_grad=True)
     assert count_flops(lambda: linear(x)) == 2 * 3 * 5 * 7
@@ -65,6 +67,7 @@ def test_flops_of_products_and_attention_are_those_of_the_formula():
     assert count_flops(lambda: attend(True).sum().backward()) == full // 2 * 7 // 2
 
 
+@needs_flash_on_cpu
 def test_ica_does_the_work_of_causal_attention_and_no_more():
     n, d = 300, 16
     ica = InvertibleCrossAttention(d, TokenPartition.mmca((n, n), target=1), kernel='fused')
