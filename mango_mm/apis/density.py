@@ -78,7 +78,7 @@ def fit_density(
         FloatingPointError: If the loss stops being finite.
         ImportError: If scikit-learn is not installed.
     """
-    require_host('sklearn', 'fit_density')  # in the end, when the fit would be lost
+    require_host('sklearn', 'fit_density')  # it calibrates at the end: the fit would be lost
     cfg, model = load_trained(config, checkpoint, options)
     device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
     model = model.to(device)

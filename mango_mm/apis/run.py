@@ -163,8 +163,6 @@ def _prepare_cpu_processes(config: Config) -> None:
     torch.distributed.init_process_group('gloo')
     wrapper = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)
     config.setdefault('model_wrapper_cfg', wrapper).setdefault('device_ids', None)
-    if config.get('strategy', {}).get('type', '').endswith('FSDPStrategy'):
-        config.strategy.setdefault('model_wrapper', {}).update(device_id=torch.device('cpu'))
     _replace_sync_batch_norm(config.model)
 
 

@@ -20,6 +20,11 @@ class FSDPStrategy(MMEngineFSDPStrategy):
     Arguments are mmengine's.
     """
 
+    def __init__(self, *, model_wrapper: dict[str, Any] | None = None, **others: Any) -> None:
+        if not torch.cuda.is_available():
+            model_wrapper = {**(model_wrapper or {}), 'device_id': torch.device('cpu')}
+        super().__init__(model_wrapper=model_wrapper, **others)
+
     def load_optim_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Give every rank its part of the moments (mmengine: in the order of torch 2.0)."""
         part = FullyShardedDataParallel.optim_state_dict_to_load(

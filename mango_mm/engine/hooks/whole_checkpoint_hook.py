@@ -81,12 +81,12 @@ class WholeCheckpointHook(CheckpointHook):
                 )
         if runner._resume:
             self._take_over(runner)
-        if runner._resume and self._validation_is_due(runner):
-            runner.logger.info(
-                f'The validation at {_position(runner)[0]} was not finished before the run '
-                'stopped; it comes first.'
-            )
-            runner.val_loop.run()
+            if self._validation_is_due(runner):
+                runner.logger.info(
+                    f'The validation at {_position(runner)[0]} was not finished before the run '
+                    'stopped; it comes first.'
+                )
+                runner.val_loop.run()
 
     def _take_over(self, runner: Runner) -> None:
         """The run's own files, under this work dir, where it has been moved or copied."""
