@@ -14,5 +14,8 @@ _base_ = [
 model = dict(
     data_preprocessor={{_base_.data_preprocessor}},
     decode_head=dict(num_classes={{_base_.num_classes}}),
-    neck=dict(stages=[0, 1, 2, 3], fusion=dict(_delete_=True, type='CMXFusion')),
+    neck=dict(
+        stages=[0, 1, 2, 3],
+        fusion=[dict(type='CMXFusion', num_heads=heads) for heads in (1, 2, 5, 8)],
+    ),
 )

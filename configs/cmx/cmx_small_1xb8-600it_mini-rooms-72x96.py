@@ -15,6 +15,6 @@ model = dict(
     data_preprocessor={{_base_.data_preprocessor}},
     decode_head=dict(num_classes={{_base_.num_classes}}),
     neck=dict(
-        fusion=dict(_delete_=True, type='CMXFusion'),
+        fusion=dict(_delete_=True, type='CMXFusion', num_heads=2),
     ),
 )

@@ -14,5 +14,5 @@ _base_ = [
 model = dict(
     data_preprocessor={{_base_.data_preprocessor}},
     decode_head=dict(num_classes={{_base_.num_classes}}),
-    neck=dict(fusion=dict(_delete_=True, type='CMXFusion')),
+    neck=dict(fusion=dict(_delete_=True, type='CMXFusion', num_heads=8)),
 )

@@ -17,7 +17,7 @@ model = dict(
         fusion=dict(type='PixelwiseAttention'),
         blocks=r'layers\.\d+\.1\.\d+',
         read='norm1',
-        write='attn',  # after the residual sum
+        write='attn.proj_drop',  # before the drop path and the residual sum
     ),
     decode_head=dict(head=dict(num_classes={{_base_.num_classes}})),
 )

@@ -2,10 +2,15 @@
 
     y = x * exp(a) + b,   ln|det dy/dx| = N * sum_c a_c
 
-The first training batch sets a and b so that every channel of y has mean 0 and
-variance 1; from then on they are ordinary parameters. The flag that says so is a
+The first training batch that can, sets a and b so that every channel of y has mean 0
+and variance 1; from then on they are ordinary parameters. The flag that says so is a
 buffer filled in place: it is saved, loaded and moved with the module, so that a
 resumed run does not initialise again.
+
+A batch can start it if it is finite, has ``min_tokens`` real tokens, and its channels
+spread by more than rounding: black frames or padding alone must not. A channel that is
+(nearly) constant in it is amplified as one of a hundredth of the median spread would be,
+so that one dead channel neither waits for ever nor explodes when it wakes.
 
 Source:
     Kingma & Dhariwal, Glow, NeurIPS 2018, https://arxiv.org/abs/1807.03039, Section 3.1.
@@ -26,14 +31,18 @@ from mango_mm.flows.precision import float32_island
 
 __all__ = ['ActNorm']
 
+MIN_SHARE = 0.01  # of the median spread: what a channel counts for at least
+
 
 class ActNorm(Bijection):
     """Activation normalisation per channel with data-dependent initialisation.
 
     Args:
         dim: Channels D of every token.
-        min_std: Floor of a channel's standard deviation at initialisation, so
-            that a constant channel is not amplified without bound.
+        min_std: Floor of a channel's standard deviation at initialisation, beside a
+            hundredth of the channels' median.
+        min_tokens: Real tokens, over all samples and processes, that a batch needs to
+            start the layer; with fewer it stays the identity and waits.
 
     Example:
         >>> layer = ActNorm(dim=4)
@@ -44,9 +53,9 @@ class ActNorm(Bijection):
 
     initialised: Tensor
 
-    def __init__(self, dim: int, *, min_std: float = 1e-3) -> None:
+    def __init__(self, dim: int, *, min_std: float = 1e-3, min_tokens: int = 8) -> None:
         super().__init__()
-        self.min_std = min_std
+        self.min_std, self.min_tokens = min_std, min_tokens
         self.log_scale = nn.Parameter(torch.zeros(dim))
         self.bias = nn.Parameter(torch.zeros(dim))
         self.register_buffer('initialised', torch.tensor(False))
@@ -101,7 +110,13 @@ class ActNorm(Bijection):
             return  # one broken batch would spoil a and b for good: the next one sets them
         count = moments[0].clamp(min=1)
         mean = moments[1] / count
-        std = (moments[2] / count - mean.square()).clamp(min=0).sqrt().clamp(min=self.min_std)
+        std = (moments[2] / count - mean.square()).clamp(min=0).sqrt()
+        # What float32 tokens of one value would show, and float64's cancellation of squares.
+        rounding = mean.abs() * torch.finfo(self.bias.dtype).eps * 8 + 1e-12
+        typical = std.quantile(0.5)
+        if moments[0, 0] < self.min_tokens or typical <= rounding.quantile(0.5):
+            return  # nothing to learn a scale from
+        std = std.clamp(min=max(self.min_std, MIN_SHARE * float(typical)))
         self.log_scale.data.copy_(-std.log())
         self.bias.data.copy_(-mean / std)
         self.initialised.fill_(True)

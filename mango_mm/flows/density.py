@@ -64,8 +64,8 @@ class FlowDensity(nn.Module):
         return gaussian_log_prob(z, mask) + log_det  # type: ignore[no-any-return]
 
     def nll_per_dim(self, x: Tensor, *, mask: Tensor | None = None) -> Tensor:
-        """-ln p(x) in nats per dimension, (B,)."""
-        return -self.log_prob(x, mask=mask) / num_dims(x, mask)
+        """-ln p(x) in nats per dimension, (B,); 0 for a sample that is all padding."""
+        return -self.log_prob(x, mask=mask) / num_dims(x, mask).clamp(min=1)
 
     def bits_per_dim(self, x: Tensor, *, mask: Tensor | None = None) -> Tensor:
         """-log2 p(x) per dimension, (B,). Of continuous data; it may be negative."""

@@ -63,8 +63,9 @@ class InvertibleCrossAttention(Bijection):
             number of ICA layers that move each token.
         gate_max: Bound of |g|, below 1.
         kernel: ``'auto'``, ``'dense'``, ``'chunked'`` or ``'fused'``: see
-            ``triangular_attention.select``. All but ``'dense'`` differentiate once: for second
-            derivatives, forward mode and ``torch.func`` take that.
+            ``triangular_attention.select``. Second derivatives are those of ``'dense'`` with
+            every kernel, in its O(n^2) memory. ``torch.func`` and forward mode need ``'dense'``,
+            which ``'auto'`` takes there.
 
     Raises:
         ValueError: If the heads do not divide the channels, or the gate is out of range.

@@ -10,14 +10,14 @@ Shape letters: B batch, N tokens, D channels, c columns.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ['apply_matrix', 'form', 'forming_pays', 'forward_mode']
+from mango_mm.flows.tracing import is_transformed
+
+__all__ = ['apply_matrix', 'form', 'forming_pays']
 
 
 def forming_pays(num_tokens: int, batch: int, dim: int) -> bool:
@@ -42,24 +42,9 @@ class _ApplyMatrix(torch.autograd.Function):
 
 def apply_matrix(matrix: Tensor, x: Tensor) -> Tensor:
     """``matrix`` (c, N) applied to the tokens of every sample, (B, N, D) to (B, c, D)."""
-    if _differentiates_forward:
+    if is_transformed(matrix, x):
         return matrix @ x
     return _ApplyMatrix.apply(matrix, x)  # type: ignore[no-untyped-call]
-
-
-# torch.compile takes no autograd.Function with a jvp, so forward mode has a way of its own.
-_differentiates_forward = False
-
-
-@contextlib.contextmanager
-def forward_mode() -> Iterator[None]:
-    """For a while, products that forward-mode differentiation knows."""
-    global _differentiates_forward  # noqa: PLW0603  # a switch of this module alone
-    before, _differentiates_forward = _differentiates_forward, True
-    try:
-        yield
-    finally:
-        _differentiates_forward = before
 
 
 class _Form(torch.autograd.Function):
@@ -83,4 +68,7 @@ class _Form(torch.autograd.Function):
 
 def form(lower: Tensor, upper: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
     """W = L U, (N, N), and W^-1 E for the columns E = ``wanted``, (N, c)."""
+    if is_transformed(lower, upper):
+        z = torch.linalg.solve_triangular(lower, wanted, upper=False, unitriangular=True)
+        return lower @ upper, torch.linalg.solve_triangular(upper, z, upper=True)
     return _Form.apply(lower, upper, wanted)  # type: ignore[no-untyped-call]

@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mango_mm.flows.tracing import is_transformed
+
 __all__ = ['MAX_RUNS', 'Run', 'TokenRuns', 'find_runs']
 
 MAX_RUNS = 8  # above this many, one permutation is cheaper than so many small copies
@@ -100,4 +102,6 @@ class _Permute(torch.autograd.Function):
 
 def permute(x: Tensor, order: Tensor, back: Tensor) -> Tensor:
     """``x[:, order]`` where ``back`` is the inverse of the permutation ``order``."""
+    if is_transformed(x):
+        return x.index_select(1, order)
     return _Permute.apply(x, order, back)  # type: ignore[no-untyped-call]

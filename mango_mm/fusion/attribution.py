@@ -33,7 +33,6 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from mango_mm.flows import Bijection, InvertibleCrossAttention
-from mango_mm.flows.token_mixing import forward_mode
 
 __all__ = ['integrated_gradients', 'push_forward']
 
@@ -88,7 +87,7 @@ def push_forward(
         tangents: J x_m, (M, B, N, D).
     """
     tangents = []
-    with _dense(flow), forward_mode(), _plain_attention(), torch.no_grad():
+    with _dense(flow), _plain_attention(), torch.no_grad():
         for index in range(len(lengths)):
             parts = [
                 part if i == index else torch.zeros_like(part)

@@ -45,7 +45,7 @@ class BlockFusion(nn.Module, abc.ABC):
         self,
         features: Sequence[Tensor],
         *,
-        normed: Sequence[Tensor] | None = None,
+        entered: Sequence[Tensor] | None = None,
         scales: Sequence[Tensor] | None = None,
         masks: Sequence[Tensor] | None = None,
     ) -> tuple[list[Tensor], dict[str, Tensor]]:
@@ -53,7 +53,7 @@ class BlockFusion(nn.Module, abc.ABC):
 
         Args:
             features: (B, N, D) of each modality, at the same positions.
-            normed: What the block's normalisation made of its input, (B, N, D) each; None
+            entered: What came into the block, before its normalisation, (B, N, D) each; None
                 stands for ``features``.
             scales: Scale parameters of that normalisation, (D,) of each modality.
             masks: Real tokens, bool (B, N) of each modality; None: all.

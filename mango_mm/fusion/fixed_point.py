@@ -104,6 +104,11 @@ def fixed_point(f: Map, start: Tensor, solver: AndersonSolver) -> tuple[Tensor, 
     def solve_backward(grad: Tensor | None) -> Tensor | None:
         if grad is None:  # nothing downstream depends on it
             return None
+        if torch.is_grad_enabled():
+            raise RuntimeError(
+                'a fixed point (DEQ-Fusion) can be differentiated once: create_graph=True would '
+                'give second derivatives without the solution of the backward pass.'
+            )
 
         def pull(y: Tensor) -> Tensor:
             (back,) = torch.autograd.grad(image, entry, y, retain_graph=True)

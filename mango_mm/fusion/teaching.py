@@ -27,10 +27,11 @@ class GradientProjection(nn.Module):
     turn is projected with the inputs of the turns before it.
 
     Source: MLA (Zhang et al., CVPR 2024), a recursive least-squares projection.
-    Differs from its released code, in which the projection never reaches the head (it looks
-    for a parameter named ``module.weight``), and which updates P with the features of the very
-    turn whose gradient it projects. That would remove the gradient's own main direction: of
-    one sample it is an outer product with r.
+    Differs from its released code (Cecile-hi/MLA ab6c184), in which the projection never reaches
+    the head (it looks for a parameter named ``module.weight``); which updates P with the features
+    of the very turn whose gradient it projects, and so would remove the gradient's own main
+    direction: of one sample it is an outer product with r; and which divides elementwise by the
+    C x C matrix alpha + k r instead of the number alpha + r' k.
 
     Args:
         channels: C, of the layer's input.

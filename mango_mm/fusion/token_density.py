@@ -193,7 +193,8 @@ class TokenDensity(nn.Module):
         precision = torch.from_numpy(fitted.precision_).to(self.mean) / torch.outer(scale, scale)
         self.mean.copy_(statistics.mean(dim=0))
         self.precision.copy_(precision)
-        self.spread.copy_(self.information(statistics).std())
+        # Modalities that tell nothing of each other spread by nothing.
+        self.spread.copy_(self.information(statistics).std().clamp(min=1e-12))
 
     @staticmethod
     def information(statistics: Tensor) -> Tensor:
@@ -201,12 +202,17 @@ class TokenDensity(nn.Module):
         return statistics[:, statistics.shape[1] // 2 :].mean(dim=1)
 
     def strangeness(self, statistics: Tensor) -> Tensor:
-        """How unlike the training samples the statistics (B, 2 M) are, (B,): see above."""
+        """How unlike the training samples the statistics (B, 2 M) are, (B,): see above.
+
+        0 for a sample that is all padding.
+        """
         given = statistics.to(self.mean)
         off = given - self.mean
         distance = torch.einsum('bi,ij,bj->b', off, self.precision, off)
         deficit = (self.information(self.mean[None]) - self.information(given)) / self.spread
-        return distance + len(self.fusion.modalities) * deficit * deficit.abs()
+        score = distance + len(self.fusion.modalities) * deficit * deficit.abs()
+        # All padding: nothing was seen, so that nothing is strange.
+        return torch.where((given == 0).all(dim=1), 0.0, score)
 
     def _views(
         self, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor] | None

@@ -86,10 +86,10 @@ def assert_is_block_fusion(
     """
     shape = (batch, tokens, fusion.dim)
     features = [torch.randn(shape, requires_grad=True) for _ in fusion.modalities]
-    normed = [torch.randn(shape) for _ in fusion.modalities]
+    entered = [torch.randn(shape) for _ in fusion.modalities]
     scales = [torch.rand(fusion.dim) for _ in fusion.modalities]
     before = [x.detach().clone() for x in features]
-    out, losses = fusion(features, normed=normed, scales=scales)
+    out, losses = fusion(features, entered=entered, scales=scales)
     if len(out) != len(features) or any(tuple(x.shape) != shape for x in out):
         raise AssertionError(
             f'{len(features)} features {shape} must come out; got {[tuple(x.shape) for x in out]}.'
@@ -105,7 +105,7 @@ def assert_is_block_fusion(
     if idle or any(x.grad is None for x in features):
         raise AssertionError(f'without a gradient: {idle or "an input"}.')
     with torch.no_grad():
-        alone, _ = fusion([x[:1] for x in features], normed=[x[:1] for x in normed], scales=scales)
+        alone, _ = fusion([x[:1] for x in features], entered=[x[:1] for x in entered], scales=scales)
     for x, whole in zip(alone, out):
         torch.testing.assert_close(
             x, whole[:1], rtol=tolerance, atol=tolerance,

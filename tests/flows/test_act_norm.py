@@ -1,5 +1,6 @@
 """ActNorm: initialised once, and remembered."""
 
+import pytest
 import torch
 
 from mango_mm.flows import ActNorm
@@ -49,10 +50,39 @@ def test_padding_does_not_count():
     torch.testing.assert_close(padded.log_scale, plain.log_scale)
 
 
-def test_a_constant_channel_is_not_blown_up():
-    layer = ActNorm(2, min_std=1e-3)
-    layer(torch.zeros(4, 5, 2))
-    assert layer.log_scale.max() < 7
+def test_a_dead_channel_is_amplified_a_hundred_times_a_usual_one_at_most():
+    layer, x = ActNorm(4), batch()
+    x[..., 2] = 7.0
+    layer(x)
+    assert layer.initialised
+    spread = x.flatten(0, 1).double().std(0, correction=0).quantile(0.5)
+    torch.testing.assert_close(layer.log_scale[2].exp().double(), 100 / spread, rtol=1e-4, atol=0)
+    assert layer(x)[0][..., 2].abs().max() < 1e-3
+
+
+UNFIT = {
+    'all padding': (torch.randn(3, 5, 4), torch.zeros(3, 5, dtype=torch.bool)),
+    'two tokens': (torch.randn(1, 2, 4), None),
+    'no samples': (torch.zeros(0, 9, 4), None),
+    'black frames': (torch.zeros(4, 5, 4), None),
+    'one value': (torch.full((4, 5, 4), 1234.567), None),
+    'one value but for rounding': (1e4 + 1e-3 * torch.rand(4, 5, 4), None),
+    'NaN': (torch.full((4, 5, 4), float('nan')), None),
+}
+
+
+@pytest.mark.parametrize('order', [list(UNFIT), list(UNFIT)[::-1]], ids=['forth', 'back'])
+def test_batches_that_cannot_start_it_do_not_in_any_order(order):
+    plain, layer, x = ActNorm(4), ActNorm(4), batch()
+    plain(x)
+    for name in order:
+        given, mask = UNFIT[name]
+        layer(given, mask=mask)
+        assert not layer.initialised, name
+        assert not layer.log_scale.any(), name
+    layer(x)
+    torch.testing.assert_close(layer.log_scale, plain.log_scale)
+    torch.testing.assert_close(layer.bias, plain.bias)
 
 
 def test_it_initialises_under_no_grad_in_training_mode():

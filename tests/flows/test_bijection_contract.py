@@ -141,6 +141,104 @@ def test_gradients_pass_through_the_inverse(bijection, x):
     torch.testing.assert_close(gradient, torch.ones_like(x), rtol=0, atol=1e-8)
 
 
+@pytest.fixture
+def twice_differentiable_attention():
+    """For conditioners: torch's flash attention refuses second derivatives (in its own words)."""
+    attention = pytest.importorskip('torch.nn.attention', reason='torch 2.3 or later')
+    with attention.sdpa_kernel(attention.SDPBackend.MATH):
+        yield
+
+
+def hessian_vector_product(function, x, v):
+    (gradient,) = torch.autograd.grad(function(x), x, create_graph=True)
+    return torch.autograd.grad(gradient, x, v)[0]
+
+
+@pytest.mark.usefixtures('twice_differentiable_attention')
+@pytest.mark.parametrize('direction', ['forward', 'inverse'])
+@pytest.mark.parametrize('masked', [False, True])
+def test_second_derivatives_are_those_of_finite_differences(bijection, x, mask, direction, masked):
+    """With gradients of y that need none: autograd's own error node would not be on the path."""
+    function = getattr(bijection, direction)
+    mask = mask if masked else None
+
+    def scalar(x):
+        y, log_det = function(x, mask=mask)
+        return y.sin().sum() + log_det.sum()
+
+    x, v, step = x.requires_grad_(), torch.randn_like(x), 1e-4
+    got = hessian_vector_product(scalar, x, v)
+
+    def slope(at):
+        at = at.detach().requires_grad_()
+        return torch.autograd.grad(scalar(at), at)[0]
+
+    # Central differences of fourth order: truncation and rounding both below 1e-8 here.
+    wanted = (
+        8 * (slope(x + step * v) - slope(x - step * v))
+        - (slope(x + 2 * step * v) - slope(x - 2 * step * v))
+    ) / (12 * step)
+    error = (got - wanted).abs().max() / wanted.abs().max().clamp(min=1)
+    assert error < 1e-8, float(error)
+
+
+@pytest.mark.usefixtures('twice_differentiable_attention')
+def test_it_can_be_checkpointed_and_differentiated_twice(bijection, x):
+    def scalar(x):
+        y, log_det = bijection(x)
+        return y.sin().sum() + log_det.sum()
+
+    x, v = x.requires_grad_(), torch.randn_like(x)
+    got = hessian_vector_product(
+        lambda x: torch.utils.checkpoint.checkpoint(scalar, x, use_reentrant=False), x, v
+    )
+    torch.testing.assert_close(got, hessian_vector_product(scalar, x, v))
+
+
+@pytest.mark.usefixtures('twice_differentiable_attention')
+@pytest.mark.parametrize('direction', ['forward', 'inverse'])
+def test_forward_mode_and_torch_func_are_right_or_name_the_dense_kernel(bijection, x, direction):
+    function = getattr(bijection, direction)
+    v = torch.randn_like(x)
+    wanted = torch.autograd.functional.jvp(lambda x: function(x)[0], x, v)[1]
+    named = [
+        m.kernel
+        for m in bijection.modules()
+        if isinstance(m, flows.InvertibleCrossAttention) and len(m.partition.moved)
+    ]
+    if {'chunked', 'fused'} & set(named):
+        with pytest.raises(ValueError, match="need kernel='dense'"):
+            torch.func.jvp(lambda x: function(x)[0], (x,), (v,))
+        return
+    got = torch.func.jvp(lambda x: function(x)[0], (x,), (v,))[1]
+    torch.testing.assert_close(got, wanted)
+    each = torch.func.vmap(lambda one: function(one[None])[0][0])(x)
+    torch.testing.assert_close(each, function(x)[0])
+    rows = torch.func.vmap(torch.func.grad(lambda one: function(one[None])[1].sum()))(x)
+    x.requires_grad_()
+    (wanted,) = torch.autograd.grad(function(x)[1].sum() + 0 * x.sum(), x)
+    torch.testing.assert_close(rows, wanted)
+
+
+def test_an_empty_batch_comes_back_empty(bijection, x):
+    y, log_det = bijection(x[:0])
+    again, _ = bijection.inverse(y)
+    assert (y.shape, again.shape, log_det.shape) == ((0, N, D), (0, N, D), (0,))
+
+
+def test_wrong_input_is_one_error(bijection, x, mask):
+    with pytest.raises(ValueError, match=r'maps tokens \(B, N, D\); got \(7, 4\)'):
+        bijection(x[0])
+    with pytest.raises(ValueError, match=r'needs a bool mask \(2, 7\).*got torch.float32'):
+        bijection(x, mask=mask.float())
+    with pytest.raises(ValueError, match=r'needs a bool mask \(2, 7\).*\(2, 6\)'):
+        bijection.inverse(x, mask=mask[:, 1:])
+    if not list(bijection.parameters()):
+        return  # the empty chain has no precision of its own
+    with pytest.raises(TypeError, match=r'is in torch.float64 .*got torch.float32.*\.to\('):
+        bijection(x.float())
+
+
 def test_half_precision_tokens_come_out_in_float32(bijection, x):
     y, log_det = bijection.float()(x.bfloat16())
     assert (y.dtype, log_det.dtype) == (torch.float32, torch.float32)

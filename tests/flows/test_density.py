@@ -50,6 +50,18 @@ def test_padding_counts_neither_in_the_density_nor_in_its_dimensions():
     torch.testing.assert_close(density.nll_per_dim(padded, mask=mask), density.nll_per_dim(x))
 
 
+def test_every_score_of_a_sample_that_is_all_padding_is_zero():
+    density = FlowDensity(shaken(AffineCoupling(3)))
+    x = torch.full((2, 5, 3), float('nan'))
+    x[1] = torch.randn(5, 3)
+    mask = torch.tensor([[False] * 5, [True] * 5])
+    for score in (density.log_prob, density.nll_per_dim, density.bits_per_dim):
+        found = score(x, mask=mask)
+        assert found[0] == 0, score
+        assert found[1] != 0, score
+        assert found.isfinite().all()
+
+
 def test_samples_follow_the_density():
     layer = ActNorm(1).eval()
     with torch.no_grad():

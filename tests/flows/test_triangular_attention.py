@@ -189,6 +189,40 @@ def test_extreme_attention_stays_finite_in_float32(kernel, g, attention):
     torch.testing.assert_close(its_log_diagonal, log_diagonal.detach(), rtol=1e-5, atol=1e-3)
 
 
+@pytest.mark.parametrize('kernel', KERNELS)
+@pytest.mark.parametrize('weight', [1, 1e2, 1e3, 1e4])
+def test_the_log_determinant_of_sharp_attention_is_as_good_as_the_dense_one(kernel, weight):
+    """The kernel's log-sum-exp and an own score rounded in another order differ by 1e-7 of it."""
+    torch.manual_seed(0)
+    layer = InvertibleCrossAttention(64, TokenPartition.halves(600), gate_init=0.5, kernel=kernel)
+    x = torch.randn(2, 600, 64)
+    with torch.no_grad():
+        for norm in (layer.query[1], layer.key[1]):
+            norm.weight.mul_(weight)
+        y, log_det = layer(x)
+        again, back = layer.inverse(y)
+        layer.kernel = 'dense'
+        wanted = layer(x)[1].double()
+        double = layer.double()(x.double())[1]
+    for got in (log_det, -back):
+        assert ((got.double() - wanted).abs() / wanted.abs()).max() < 1e-4
+    assert ((wanted - double).abs() / double.abs()).max() < 1e-4  # so the dense one is right, too
+    torch.testing.assert_close(again, x, rtol=0, atol=1e-4)
+
+
+@needs_flash_on_cpu
+def test_a_compiled_flow_says_that_attention_is_too_sharp_for_it():
+    torch._dynamo.reset()
+    layer = InvertibleCrossAttention(8, TokenPartition.halves(12), kernel='fused')
+    compiled = torch.compile(layer, fullgraph=True, backend='aot_eager')
+    x = torch.randn(1, 12, 8)
+    compiled(x)
+    with torch.no_grad():
+        layer.query[1].weight.mul_(1e4)
+    with pytest.raises(RuntimeError, match="too sharp.*take kernel='chunked'"):
+        compiled(x)
+
+
 @pytest.mark.parametrize('gate', [0.9, -0.9])
 @pytest.mark.parametrize('attention', ['shift', 'one-hot', 'random', 'huge logits'])
 def test_the_condition_number_is_within_its_bound(gate, attention):
@@ -255,8 +289,8 @@ def test_the_kernel_is_chosen_by_size_device_and_dtype_and_can_be_forced(monkeyp
     assert choose(q, x, kernel='chunked') == 'chunked'
     assert choose(q[..., :0, :], x) == 'dense'
     assert choose(q.to('meta'), x, kernel='fused') == 'chunked'
-    assert choose_inverse(q, x) == 'substitution'
-    assert choose_inverse(q[..., :64, :], x) == 'dense'
+    assert choose_inverse(q, q, x) == 'substitution'
+    assert choose_inverse(q[..., :64, :], q[..., :64, :], x) == 'dense'
     with pytest.raises(ValueError, match="kernel must be one of .*got 'warp'"):
         choose(q, x, kernel='warp')
     with pytest.raises(TypeError, match='float32 or float64.*got torch.bfloat16 queries'):

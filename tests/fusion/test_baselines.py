@@ -72,22 +72,31 @@ def test_gmu_is_its_formula_for_two_and_for_three():
 def test_tokenfusion_replaces_low_scores_by_the_other_modality():
     model = TokenFusion(('a', 'b'), 4, threshold=0.5, sparsity_weight=0.1).double()
     x = {m: torch.randn(2, 7, 4, dtype=torch.float64) for m in 'ab'}
+    scores = torch.cat(list(model(x).extras['scores'].values()))
+    threshold = model.exchange.threshold = float(scores.median())  # some above, some below
     output = model(x)
     score = {m: s[..., 0] for m, s in output.extras['scores'].items()}
-    for m, norm, layer in zip('ab', model.norms, model.exchange.scorers):
-        logits = layer(norm(x[m]))
+    for m, scorer in zip('ab', model.exchange.scorers):
+        # The release's PredictorLG, from its description: widths and what stands between them.
+        norm, *layers = scorer
+        linear = [layer for layer in layers if isinstance(layer, torch.nn.Linear)]
+        assert [(f.in_features, f.out_features) for f in linear] == [(4, 4), (4, 2), (2, 1), (1, 2)]
+        logits = torch.nn.functional.layer_norm(x[m], (4,), norm.weight, norm.bias, 1e-5)
+        for index, f in enumerate(linear):
+            logits = logits @ f.weight.T + f.bias
+            logits = torch.nn.functional.gelu(logits) if index < 3 else logits
         torch.testing.assert_close(score[m], 1 / (1 + torch.exp(logits[..., 1] - logits[..., 0])))
     swapped = 0
     for m, k in ('ab', 'ba'):
         for b in range(2):
             for n in range(7):
-                low = score[m][b, n] < 0.5
+                low = score[m][b, n] < threshold
                 source = k if low else m
                 swapped += int(low)
                 wanted = x[source][b, n] * score[source][b, n]
                 torch.testing.assert_close(output.latents[m][b, n], wanted)
     assert 0 < swapped < 28
-    penalty = 0.1 * (score['a'].mean() + score['b'].mean())
+    penalty = 0.1 * (score['a'].sum() + score['b'].sum())  # over samples and tokens
     torch.testing.assert_close(output.extras['losses']['token_scores'], penalty)
 
 
@@ -102,31 +111,33 @@ def test_tokenfusion_deals_partners_in_turn_among_three():
         torch.testing.assert_close(output.latents[m][:, 1::2], scored[odd][:, 1::2])
 
 
-def test_gemini_is_torchs_attention_of_every_pixel_over_two_keys():
+@pytest.mark.parametrize(('m', 'k'), ['ab', 'ba'])
+def test_gemini_is_torchs_attention_of_every_pixel_over_two_keys(m, k):
+    """As the release has it: one judge of relations for both directions, the rest for each."""
     model = GeminiFusion(('a', 'b'), 4, num_heads=2)
-    layer = model.exchange.attentions[0]
+    layer, relation = model.exchange.attentions['ab'.index(m)], model.exchange.relation
     mha = torch.nn.MultiheadAttention(4, 2, batch_first=True)
     parts = [layer.query, layer.key, layer.value]
     with torch.no_grad():
         mha.in_proj_weight.copy_(torch.cat([p.weight for p in parts]))
         mha.in_proj_bias.copy_(torch.cat([p.bias for p in parts]))
         mha.out_proj.load_state_dict(layer.project.state_dict())
-    output = model(X).latents['a']
+    output = model(X).latents[m]
     for b in range(2):
         for n in range(5):
-            x, t = X['a'][b, n], X['b'][b, n]
-            alike = torch.softmax(layer.relation(torch.cat([x, t])), 0)
+            x, t = X[m][b, n], X[k][b, n]
+            alike = torch.softmax(relation(torch.cat([x, t])), 0)
             keys = torch.stack([x + layer.noise.weight[0], x * alike])
             values = torch.stack([x + layer.noise.weight[1], t])
             attended, _ = mha(x[None, None], keys[None], values[None])
             torch.testing.assert_close(output[b, n], x + attended[0, 0])
 
 
-def test_cen_exchanges_the_small_scales_of_its_own_share_only():
+def test_cen_exchanges_every_small_scale_and_pushes_those_of_its_share():
     model = ChannelExchangeFusion(('a', 'b'), 4, threshold=0.1, sparsity_weight=0.5)
     with torch.no_grad():
-        model.norms[0].weight.copy_(torch.tensor([0.01, 1.0, 0.02, -1.0]))  # its share: 0, 1
-        model.norms[1].weight.copy_(torch.tensor([0.03, 1.0, -0.05, 2.0]))  # its share: 2, 3
+        model.norms[0].weight.copy_(torch.tensor([0.01, 1.0, 0.02, -1.0]))  # pushed: 0, 1
+        model.norms[1].weight.copy_(torch.tensor([0.03, 1.0, -0.05, 2.0]))  # pushed: 2, 3
     output = model(X)
     normal = {
         m: torch.nn.functional.batch_norm(
@@ -134,12 +145,12 @@ def test_cen_exchanges_the_small_scales_of_its_own_share_only():
         ).view(2, 5, 4)
         for m, norm in zip('ab', model.norms)
     }
-    taken = {'a': [0], 'b': [2]}
+    taken = {'a': [0, 2], 'b': [0, 2]}
     for m, k in ('ab', 'ba'):
         wanted = normal[m].clone()
         wanted[..., taken[m]] = normal[k][..., taken[m]]
         torch.testing.assert_close(output.latents[m], wanted)
-    penalty = 0.5 * (0.01 + 1 + 0.05 + 2)
+    penalty = 3 * 0.5 * (0.01 + 1 + 0.05 + 2)  # once for each of the release's three outputs
     torch.testing.assert_close(output.extras['losses']['channel_scales'], torch.tensor(penalty))
 
 

@@ -149,3 +149,11 @@ def test_it_is_solved_in_float32_under_autocast(dtype):
     got_slopes = torch.autograd.grad(got.square().sum(), list(features.values()))
     torch.testing.assert_close(got, wanted)
     torch.testing.assert_close(got_slopes, slopes)
+
+
+def test_a_second_derivative_is_an_error_not_a_wrong_number():
+    fusion = DEQFusion(('a', 'b'), 8).double().eval()
+    x = torch.randn(2, 3, 8, dtype=torch.double, requires_grad=True)
+    out = fusion({'a': x, 'b': torch.randn(2, 3, 8, dtype=torch.double)}).fused
+    with pytest.raises(RuntimeError, match='can be differentiated once.*create_graph=True'):
+        torch.autograd.grad(out.sin().sum(), x, create_graph=True)

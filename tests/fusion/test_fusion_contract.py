@@ -115,7 +115,7 @@ def test_the_check_of_block_fusions_finds_what_is_wrong():
             super().__init__(('a', 'b'), D)
             self.fault = fault
 
-        def forward(self, features, *, normed=None, scales=None, masks=None):
+        def forward(self, features, *, entered=None, scales=None, masks=None):
             out = [x + 1 for x in features]
             if self.fault == 'come out':
                 out = out[:1]

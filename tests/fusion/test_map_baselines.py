@@ -47,7 +47,14 @@ def test_cmx_rectifies_and_fuses_as_its_equations_say():
         updated.append(m.norm(x[i] + m.project(torch.cat([kept, read], -1))))
     maps = torch.cat(updated, -1).transpose(1, 2).unflatten(2, (H, W))
     e = model.embed
+    with torch.no_grad():  # not where it starts: eval mode would make nothing of it
+        for norm in (e[4], model.norm):
+            norm.running_mean.normal_()
+            norm.running_var.uniform_(0.5, 2)
+            norm.weight.normal_()
+            norm.bias.normal_()
     deep = e[3](torch.relu(F.conv2d(e[0](maps), e[1].weight, e[1].bias, padding=1, groups=6)))
+    deep = F.batch_norm(deep, e[4].running_mean, e[4].running_var, e[4].weight, e[4].bias)
     wanted = model.norm(F.conv2d(maps, model.residual.weight) + deep)
     got = model(TOKENS, grid=(H, W)).fused
     torch.testing.assert_close(got, wanted.flatten(2).transpose(1, 2), rtol=1e-4, atol=1e-5)

@@ -91,3 +91,19 @@ def test_means_of_positions_are_taken_off_and_resized_to_other_grids():
     assert density.statistics(given, grid=(4, 6)).isfinite().all()
     with pytest.raises(ValueError, match='two modalities or more'):
         TokenDensity(('a',), D, N)
+
+
+def test_a_sample_that_is_all_padding_scores_zero_and_never_nan():
+    density = TokenDensity(('a', 'b'), D, N, depth=1, num_heads=1).eval()
+    density.calibrate(density.statistics(tokens(40, 0.5)))
+    given = tokens(3)
+    masks = {m: torch.ones(3, N, dtype=torch.bool) for m in 'ab'}
+    for m in 'ab':
+        given[m][1] = float('nan')
+        masks[m][1] = False
+    found = density.statistics(given, masks)
+    assert not found[1].any()
+    scores = density.strangeness(found)
+    assert scores.isfinite().all()
+    assert scores[1] == 0
+    assert (scores[[0, 2]] != 0).all()

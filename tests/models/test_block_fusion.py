@@ -30,8 +30,8 @@ CONFIGS = {
 class Untouched(BlockFusion):
     """Exchanges nothing."""
 
-    def forward(self, features, *, normed=None, scales=None, masks=None):
-        self.seen = normed
+    def forward(self, features, *, entered=None, scales=None, masks=None):
+        self.seen = entered
         return list(features), {'none': features[0].new_ones(())}
 
 
@@ -98,7 +98,7 @@ def run_mit_by_hand(model, x, exchange):
             block.attn.attn(*(t.transpose(0, 1) for t in (n, s, s)))[0].transpose(0, 1)
             for n, s in zip(normed, short)
         ]
-        attended = exchange(model.fusions['0'], attended, normed)
+        attended = exchange(model.fusions['0'], attended, tokens)
         tokens = [t + a for t, a in zip(tokens, attended)]
         tokens = [
             t + block.ffn.layers(n.transpose(1, 2).unflatten(2, size)).flatten(2).transpose(1, 2)
@@ -107,8 +107,8 @@ def run_mit_by_hand(model, x, exchange):
     return [t.transpose(1, 2).unflatten(2, size) for t in each(last, tokens)]
 
 
-def swap_low_scores(fusion, attended, normed):
-    scores = [torch.softmax(layer(n), -1)[..., 0] for layer, n in zip(fusion.scorers, normed)]
+def swap_low_scores(fusion, attended, entered):
+    scores = [torch.softmax(layer(n), -1)[..., 0] for layer, n in zip(fusion.scorers, entered)]
     swapped = [a.clone() for a in attended]
     for m, k in ((0, 1), (1, 0)):
         for b in range(attended[0].shape[0]):
@@ -125,11 +125,12 @@ def test_tokenfusion_exchanges_inside_every_block_of_a_stock_mit():
     with torch.no_grad():
         got, losses = model.extract(x)
         wanted = run_mit_by_hand(model, x, swap_low_scores)
-        kept = run_mit_by_hand(model, x, lambda fusion, attended, normed: attended)
+        kept = run_mit_by_hand(model, x, lambda fusion, attended, entered: attended)
     for i, name in enumerate(('rgb', 'depth')):
         torch.testing.assert_close(got[name][0], wanted[i], rtol=1e-4, atol=1e-5)
         assert not torch.allclose(got[name][0], kept[i], atol=1e-3)
-    assert 0 < losses['loss_token_scores'] < 3 * 2 * 1e-4
+    tokens = 2 * 6 * 8 + 2 * 6 * 8 + 2 * 3 * 4  # of a batch of two in three blocks
+    assert 0.02 * 1e-4 * 2 * tokens < losses['loss_token_scores'] < 1e-4 * 2 * tokens
 
 
 def test_cen_exchanges_channels_after_the_batch_norms_of_a_resnet():
@@ -149,16 +150,18 @@ def test_cen_exchanges_channels_after_the_batch_norms_of_a_resnet():
         lambda module, inputs, output: after.append(inputs[0].clone())
     )
     with torch.no_grad():
-        norm.norms[0].weight[1] = 0.01  # the second of its own four channels: exchanged
-        norm.norms[0].weight[6] = 0.01  # not its share
+        norm.norms[0].weight[1] = 0.01  # of its own share, the first four of eight channels
+        norm.norms[0].weight[6] = 0.01  # not of it; exchanged all the same
     x = torch.randn(2, 4, 32, 32)
     model.streams['rgb'].layer1[0].relu.inplace = False
     _, losses = model.extract(x)
     rgb = after[0][:2]
     torch.testing.assert_close(rgb[:, 1], seen[0][:, 1])
-    assert not torch.allclose(rgb[:, 6], seen[0][:, 6])
-    # Four norms of two modalities, each with half of eight channels at 1, one of them at .01.
-    penalty = 2e-4 * (4 * 8 - 0.99)
+    torch.testing.assert_close(rgb[:, 6], seen[0][:, 6])
+    assert not torch.allclose(rgb[:, 5], seen[0][:, 5])
+    # Four norms of two modalities, each with half of eight channels at 1, one of them at .01; the
+    # release adds it once for each of its three outputs.
+    penalty = 3 * 2e-4 * (4 * 8 - 0.99)
     torch.testing.assert_close(losses['loss_channel_scales'], torch.tensor(penalty))
 
 

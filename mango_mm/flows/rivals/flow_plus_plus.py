@@ -6,8 +6,8 @@
 
 w, m, r, s, t come from x_a of all tokens, by self-attention: any network is allowed in a
 conditioner. F is monotone, so that the inverse exists; it has no formula and is found by
-bisection inside an exact bracket (logit F lies between the components' arguments), with one
-Newton step that also carries the gradient.
+bisection inside an exact bracket (logit F lies between the components' arguments), with two
+Newton steps that also carry the gradients.
 
 Everything is computed from ln F and ln(1 - F): nothing saturates.
 
@@ -161,6 +161,9 @@ def _solve(target: Tensor, mixture: tuple[Tensor, Tensor, Tensor]) -> Tensor:
             above = _logit_of_mixture(middle, *mixture)[0] > target
             low, high = torch.where(above, low, middle), torch.where(above, middle, high)
         root = (low + high) / 2
-        slope = _logit_of_mixture(root, *mixture)[1].exp()
-    value, _ = _logit_of_mixture(root, *mixture)
-    return root - (value - target) / slope
+    # One Newton step carries the first derivative, the second step those up to the third: the
+    # error of a step is the square of the one before.
+    for _ in range(2):
+        value, log_slope = _logit_of_mixture(root, *mixture)
+        root = root - (value - target) * (-log_slope).exp()
+    return root

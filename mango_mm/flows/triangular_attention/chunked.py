@@ -19,15 +19,16 @@ are samples of the batch.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from mango_mm.flows.triangular_attention.reference import flush_, hide, triangle
+from mango_mm.flows.triangular_attention.reference import flush_, hide, mix_dense, triangle
+from mango_mm.flows.triangular_attention.transforms import backward_twice, wants_graph
 
-__all__ = ['BLOCK', 'exponentials', 'flatten_heads', 'mix_chunked']
+__all__ = ['BLOCK', 'exponentials', 'flatten_heads', 'mix_chunked', 'of_samples', 'own_scores']
 
 BLOCK = 128  # tokens; 64 to 256 measure alike on CPU, larger ones only cost memory
 
@@ -62,28 +63,54 @@ def flatten_heads(
     return q.flatten(0, 1), k.flatten(0, 1), x.flatten(0, 1), gates, padded
 
 
+def own_scores(scores: Tensor, first_row: int) -> Tensor:
+    """A copy of s_ii of a block's rows, (..., rows).
+
+    Of these very scores: at logits of thousands a second product q_i . k_i is rounded otherwise,
+    and ln P_ii = s_ii - l_i would be wrong by whole nats, above 0 even.
+    """
+    return scores.diagonal(first_row, -2, -1).clone()
+
+
+def of_samples(
+    definition: Callable[..., tuple[Tensor, Tensor]], padded: Tensor | None
+) -> Callable[..., tuple[Tensor, Tensor]]:
+    """``mix_dense`` or ``solve_dense`` for what :func:`flatten_heads` gives: samples of one head."""
+
+    mask = None if padded is None else ~padded[:, 0]
+
+    def flat(q: Tensor, k: Tensor, x: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+        y, log_diagonal = definition(q[:, None], k[:, None], x[:, None], g[..., 0], mask)
+        return y[:, 0], log_diagonal[:, 0]
+
+    return flat
+
+
 class _ChunkedMix(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, q: Tensor, k: Tensor, x: Tensor, g: Tensor, padded: Tensor | None, block: int
     ) -> tuple[Tensor, Tensor]:
         n, above = q.shape[-2], triangle(block, q)
-        outputs, lses = [], []
+        outputs, lses, own = [], [], []
         for start in range(0, n, block):
             end = min(start + block, n)
             scores = hide(torch.bmm(q[:, start:end], k[:, :end].mT), start, above, padded)
+            own.append(own_scores(scores, start))
             weights, total, lse = exponentials(scores)
             outputs.append(torch.bmm(weights, x[:, :end]).div_(total[..., None]))
             lses.append(lse)
         o, lse = torch.cat(outputs, -2), torch.cat(lses, -1)
         ctx.save_for_backward(q, k, x, g, o, lse, padded)
         ctx.block = block
-        return torch.addcmul(x, o, g), (q * k).sum(-1) - lse
+        return torch.addcmul(x, o, g), torch.cat(own, -1) - lse
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, dy: Tensor, c: Tensor) -> tuple[Tensor | None, ...]:
         q, k, x, g, o, lse, padded = ctx.saved_tensors
+        if wants_graph():
+            dense, needed = of_samples(mix_dense, padded), ctx.needs_input_grad[:4]
+            return (*backward_twice(dense, (q, k, x, g), needed, (dy, c)), None, None)
         above = triangle(ctx.block, q)
         do = dy * g
         dg = (dy * o).sum(dim=(1, 2), keepdim=True)
@@ -112,7 +139,7 @@ def mix_chunked(
 ) -> tuple[Tensor, Tensor]:
     """:func:`~.reference.mix_dense` in O(n * block) memory, backward included.
 
-    The result is differentiable once; for second derivatives use the dense kernel.
+    A second derivative is the dense kernel's, in its memory.
     """
     y, log_diagonal = _ChunkedMix.apply(*flatten_heads(q, k, x, gate, mask), block)  # type: ignore[no-untyped-call]
     return y.view(x.shape), log_diagonal.view(q.shape[:-1])

@@ -20,16 +20,22 @@ Shape letters: B batch, H heads, n tokens, d channels of a head.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from mango_mm.flows.tracing import is_compiling
+from mango_mm.flows.triangular_attention.chunked import mix_chunked
 from mango_mm.flows.triangular_attention.flash import KERNELS, FlashKernel
+from mango_mm.flows.triangular_attention.reference import mix_dense
+from mango_mm.flows.triangular_attention.transforms import backward_twice, wants_graph
 
-__all__ = ['fold_into_delta', 'key_bias', 'mix_fused']
+__all__ = ['fold_into_delta', 'is_sharp', 'key_bias', 'mix_fused']
 
+# What rounding may do to ln P_ii, relative to 1: logits of 512 in float32.
+ROUNDING = 2.0**-14
 HIDDEN = -1e9  # added to the scores of padded keys; finite, so that no row is empty
 
 
@@ -76,14 +82,16 @@ class _FusedMix(torch.autograd.Function):
         bias = key_bias(mask, q.dtype)
         o, lse, rest = kernel.forward(q, k, x, bias)
         ctx.save_for_backward(q, k, x, gate, o, lse, bias, *rest)
-        ctx.kernel = kernel
+        ctx.kernel, ctx.mask = kernel, mask
         # Not in place: torch.compile silently drops the gradient of an output made so.
-        return torch.addcmul(x, o, gate[:, None, None]), (q * k).sum(-1) - lse
+        return torch.addcmul(x, o, gate[:, None, None]), ((q * k).sum(-1) - lse).clamp(max=0)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, dy: Tensor, c: Tensor) -> tuple[Tensor | None, ...]:
         q, k, x, gate, o, lse, bias, *rest = ctx.saved_tensors
+        if wants_graph():
+            dense, needed = functools.partial(mix_dense, mask=ctx.mask), ctx.needs_input_grad[:4]
+            return (*backward_twice(dense, (q, k, x, gate), needed, (dy, c)), None, None)
         dgate = (dy * o).sum(dim=(0, 2, 3)) if ctx.needs_input_grad[3] else None
         do, o = fold_into_delta(dy * gate[:, None, None], o, c)
         dq, dk, dx = ctx.kernel.backward(do, q, k, x, bias, o, lse, tuple(rest))
@@ -91,12 +99,40 @@ class _FusedMix(torch.autograd.Function):
         return dq.addcmul_(c, k), dk.addcmul_(c, q), dx.add_(dy), dgate, None, None
 
 
+def is_sharp(q: Tensor, k: Tensor) -> bool:
+    """Whether logits are so large that their rounding shows in ln P_ii.
+
+    The kernel's l_i and our s_ii are rounded each in its own order, by about eps * sum |q k|; a
+    row whose own key wins by thousands then loses or gains whole nats.
+    """
+    if q.numel() == 0:
+        return False
+    limit = ROUNDING / torch.finfo(q.dtype).eps
+    # Bounds from the largest entries cost next to nothing, and nearly always suffice.
+    q, k = q.detach(), k.detach()
+    largest = [torch.linalg.vector_norm(t, torch.inf) for t in (q, k)]
+    if float(largest[0] * largest[1]) * q.shape[-1] <= limit:
+        return False
+    return bool((q * k).abs_().sum(-1).amax() > limit)
+
+
 def mix_fused(
     q: Tensor, k: Tensor, x: Tensor, gate: Tensor, mask: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """:func:`~.reference.mix_dense` by the flash kernel of the tensors' device and dtype.
 
-    The result is differentiable once; for second derivatives use the dense kernel.
+    Where attention is too sharp for the kernel's rounding (:func:`is_sharp`) the chunked kernel
+    runs; a compiled graph, which cannot choose, ends with an error there. A second derivative is
+    the dense kernel's, in its memory.
     """
     kernel = KERNELS[q.device.type, q.dtype]
+    if is_compiling():
+        limit = ROUNDING / torch.finfo(q.dtype).eps
+        torch._assert_async(
+            (q.detach() * k.detach()).abs().sum(-1).amax() <= limit,
+            'attention is too sharp for the fused kernel of a compiled flow; '
+            "take kernel='chunked' or do not compile.",
+        )
+    elif is_sharp(q, k):
+        return mix_chunked(q, k, x, gate, mask)
     return _FusedMix.apply(q, k, x, gate, mask, kernel)  # type: ignore[no-untyped-call]

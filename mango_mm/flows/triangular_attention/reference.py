@@ -35,7 +35,7 @@ NEGLIGIBLE = {torch.float32: 1e-17, torch.float64: 1e-140}
 
 def triangle(size: int, like: Tensor) -> Tensor:
     """What hides later columns when added to scores: 0 up to the diagonal, -inf above it."""
-    return like.new_full((size, size), float('-inf')).triu_(1)
+    return like.new_full((size, size), float('-inf')).triu(1)
 
 
 def hide(scores: Tensor, first_row: int, above: Tensor, padded: Tensor | None) -> Tensor:

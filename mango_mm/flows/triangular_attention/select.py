@@ -11,9 +11,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mango_mm.flows.tracing import is_transformed
 from mango_mm.flows.triangular_attention.chunked import mix_chunked
 from mango_mm.flows.triangular_attention.flash import KERNELS as FLASH
-from mango_mm.flows.triangular_attention.fused import mix_fused
+from mango_mm.flows.triangular_attention.fused import is_sharp, mix_fused
 from mango_mm.flows.triangular_attention.probe import is_trusted
 from mango_mm.flows.triangular_attention.reference import mix_dense, solve_dense
 from mango_mm.flows.triangular_attention.substitution import solve_blocks
@@ -31,10 +32,11 @@ SWEEPS_UP_TO = 8  # on CUDA; on a CPU a walk over blocks costs little more than 
 def choose(q: Tensor, x: Tensor, mask: Tensor | None = None, kernel: str = 'auto') -> str:
     """The kernel that applies I + g P to ``x``: ``'dense'``, ``'chunked'`` or ``'fused'``.
 
-    Where the fused kernel is asked for and cannot be had, it is the chunked one.
+    Where the fused kernel is asked for and cannot be had, it is the chunked one. Under ``torch.func``
+    and forward-mode differentiation ``'auto'`` is the dense one.
 
     Raises:
-        ValueError: If ``kernel`` is unknown.
+        ValueError: If ``kernel`` is unknown, or has no derivative of the kind asked for.
         TypeError: If the tensors are not float32 or float64.
     """
     if q.dtype not in (torch.float32, torch.float64) or x.dtype != q.dtype:
@@ -44,6 +46,13 @@ def choose(q: Tensor, x: Tensor, mask: Tensor | None = None, kernel: str = 'auto
         )
     if kernel not in KERNELS:
         raise ValueError(f'kernel must be one of {KERNELS}; got {kernel!r}.')
+    if kernel != 'dense' and is_transformed(q, x):
+        if kernel != 'auto':
+            raise ValueError(
+                "torch.func and forward-mode differentiation need kernel='dense' (or 'auto', which "
+                f'takes it); got {kernel!r}.'
+            )
+        return 'dense'
     n = q.shape[-2]
     if n == 0:
         return 'dense'  # nothing to cut into blocks
@@ -59,13 +68,18 @@ def choose(q: Tensor, x: Tensor, mask: Tensor | None = None, kernel: str = 'auto
 
 
 def choose_inverse(
-    q: Tensor, y: Tensor, mask: Tensor | None = None, kernel: str = 'auto', bound: float = 1.0
+    q: Tensor,
+    k: Tensor,
+    y: Tensor,
+    mask: Tensor | None = None,
+    kernel: str = 'auto',
+    bound: float = 1.0,
 ) -> str:
     """What solves for |g| <= ``bound``: ``'dense'``, ``'substitution'`` or ``'sweep'``."""
     chosen = choose(q, y, mask, kernel)
     if chosen == 'fused' and q.device.type == 'cuda' and not torch.is_grad_enabled():
         sweeps = num_sweeps(bound, q.dtype)
-        if sweeps is not None and sweeps <= SWEEPS_UP_TO:
+        if sweeps is not None and sweeps <= SWEEPS_UP_TO and not is_sharp(q, k):
             return 'sweep'
     if chosen == 'dense' or (kernel == 'auto' and q.shape[-2] <= DENSE_SOLVE_UP_TO):
         return 'dense'
@@ -118,7 +132,7 @@ def solve(
         x: (B, H, n, e).
         log_diagonal: (B, H, n).
     """
-    chosen = choose_inverse(q, y, mask, kernel, bound)
+    chosen = choose_inverse(q, k, y, mask, kernel, bound)
     right = y if mask is None else _blank(y, mask)
     if chosen == 'dense':
         x, log_diagonal = solve_dense(q, k, right, gate, mask)

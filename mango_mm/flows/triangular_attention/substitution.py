@@ -23,10 +23,16 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from mango_mm.flows.triangular_attention.chunked import BLOCK, exponentials, flatten_heads
-from mango_mm.flows.triangular_attention.reference import flush_, hide, triangle
+from mango_mm.flows.triangular_attention.chunked import (
+    BLOCK,
+    exponentials,
+    flatten_heads,
+    of_samples,
+    own_scores,
+)
+from mango_mm.flows.triangular_attention.reference import flush_, hide, solve_dense, triangle
+from mango_mm.flows.triangular_attention.transforms import backward_twice, wants_graph
 
 __all__ = ['solve_blocks']
 
@@ -37,10 +43,11 @@ class _BlockSolve(torch.autograd.Function):
         ctx: Any, q: Tensor, k: Tensor, y: Tensor, g: Tensor, padded: Tensor | None, block: int
     ) -> tuple[Tensor, Tensor]:
         n, above = q.shape[-2], triangle(block, q)
-        x, lses = torch.empty_like(y), []
+        x, lses, own = torch.empty_like(y), [], []
         for start in range(0, n, block):
             end = min(start + block, n)
             scores = hide(torch.bmm(q[:, start:end], k[:, :end].mT), start, above, padded)
+            own.append(own_scores(scores, start))
             weights, total, lse = exponentials(scores, flush=True)
             share = _gates_of_rows(g, padded, start, end) / total[..., None]
             right = y[:, start:end]
@@ -52,12 +59,14 @@ class _BlockSolve(torch.autograd.Function):
         lse = torch.cat(lses, -1)
         ctx.save_for_backward(q, k, x, y, g, lse, padded)
         ctx.block = block
-        return x, (q * k).sum(-1) - lse
+        return x, torch.cat(own, -1) - lse
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, dx: Tensor, c: Tensor) -> tuple[Tensor | None, ...]:
         q, k, x, y, g, lse, padded = ctx.saved_tensors
+        if wants_graph():
+            dense, needed = of_samples(solve_dense, padded), ctx.needs_input_grad[:4]
+            return (*backward_twice(dense, (q, k, y, g), needed, (dx, c)), None, None)
         n, above = q.shape[-2], triangle(ctx.block, q)
         w = dx.clone()  # the right-hand sides, then, from the end, the solutions
         dq, dk, dg = c[..., None] * k, c[..., None] * q, torch.zeros_like(g)
@@ -115,7 +124,8 @@ def solve_blocks(
         block: Rows solved at a time.
 
     Returns:
-        x: (B, H, n, d). Differentiable once, also in O(n * block) memory.
+        x: (B, H, n, d). Its backward pass is in O(n * block) memory, too; a second
+            derivative is ``solve_dense``'s.
         log_diagonal: ln P_ii, (B, H, n).
     """
     x, log_diagonal = _BlockSolve.apply(*flatten_heads(q, k, y, gate, mask), block)  # type: ignore[no-untyped-call]

@@ -3,14 +3,17 @@
     x_m^ = BN_m(x_m),  gamma_m its scale                    private to each modality
     y_m,c = x_m^,c                          where |gamma_m,c| >= theta
           = mean over k != m of x_k^,c      where |gamma_m,c| < theta
-    loss = lambda * sum_m sum over m's share of channels |gamma_m,c|
+    loss = (M + 1) lambda * sum_m sum over m's share of channels |gamma_m,c|
 
-Each modality may give up only its own share of the channels, the m-th of M equal parts.
+The loss pushes the scales of m's share alone, the m-th of M equal parts, so that no channel is
+pushed in all modalities; whatever is small is exchanged, whosever share it is.
 ``ChannelExchange`` is one such step, after a normalisation of a backbone
 (``BlockFusionBackbone``); ``ChannelExchangeFusion`` takes it once, at a neck.
 
 Source:
-    Wang et al., CEN, NeurIPS 2020, https://arxiv.org/abs/2011.05005, Eq. 6-7.
+    Wang et al., CEN, NeurIPS 2020, https://arxiv.org/abs/2011.05005, Eq. 6-7, and its release,
+    yikaiw/CEN 0088d87: the loss is added once for each of its M + 1 outputs (hence the factor,
+    which its code remarks on), and of a ResNet's block ``bn2`` alone is exchanged.
 Differs from it:
     more than two modalities; ``ChannelExchangeFusion`` exchanges once, between backbone and
     head. In a transformer the scales are those of layer normalisation.
@@ -67,7 +70,7 @@ class ChannelExchange(BlockFusion):
         self,
         features: Sequence[Tensor],
         *,
-        normed: Sequence[Tensor] | None = None,
+        entered: Sequence[Tensor] | None = None,
         scales: Sequence[Tensor] | None = None,
         masks: Sequence[Tensor] | None = None,
     ) -> tuple[list[Tensor], dict[str, Tensor]]:
@@ -76,11 +79,12 @@ class ChannelExchange(BlockFusion):
         total = torch.stack(list(features)).sum(dim=0)
         exchanged, penalty = [], features[0].new_zeros(())
         for m, (x, scale) in enumerate(zip(features, scales)):
-            gamma, own = scale.abs(), self.share == m
+            gamma = scale.abs()
             others = (total - x) / (len(features) - 1)
-            exchanged.append(torch.where((gamma < self.threshold) & own, others, x))
-            penalty = penalty + (gamma * own).sum()
-        return exchanged, {'channel_scales': self.sparsity_weight * penalty}
+            exchanged.append(torch.where(gamma < self.threshold, others, x))
+            penalty = penalty + (gamma * (self.share == m)).sum()
+        outputs = len(features) + 1  # every modality's, and the ensemble's
+        return exchanged, {'channel_scales': outputs * self.sparsity_weight * penalty}
 
 
 class ChannelExchangeFusion(Fusion):

@@ -7,8 +7,11 @@
 
 Source:
     Arevalo et al., GMU, ICLR 2017 workshop, https://arxiv.org/abs/1702.01992, Section 3.1.
-Differs from its code:
-    it normalises every input by batch; here tokens come normalised or not, as the model has it.
+Differs from its code (johnarevalo/gmu-mmimdb 95226b0):
+    its gate reads the projections [W_1 x_1; W_2 x_2], before the tanh; here it reads the inputs,
+    as the paper prints, which is the same function for square invertible W_m. Its projections have
+    no bias, and it normalises every input by batch; here tokens come normalised or not, as the
+    model has it.
 """
 
 from __future__ import annotations

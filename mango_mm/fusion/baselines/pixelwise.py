@@ -4,17 +4,21 @@
     k   = [W_k (x_m + noise_k), W_k (x_m * phi(x_m, x_j)) ...]      one twin per other modality j
     v   = [W_v (x_m + noise_v), W_v x_j ...]
     y_m = x_m + W_o softmax(q k' / sqrt(d)) v
-    phi = softmax(MLP([x_m; x_j]))                                   over channels: how alike
+    phi = softmax(MLP([x_m; x_j]))               over channels: how alike; one MLP for all m
 
 The noise is learned, one vector for keys and one for values; without it a token's own key
 always wins. Cost is linear in the number of tokens. ``PixelwiseAttention`` is one such step, for
 every block of a backbone (``BlockFusionBackbone``); ``GeminiFusion`` takes it once, at a neck.
 
 Source:
-    Jia et al., GeminiFusion, ICML 2024, https://arxiv.org/abs/2406.01210, Eq. 3-8.
+    Jia et al., GeminiFusion, ICML 2024, https://arxiv.org/abs/2406.01210, Eq. 3-8, and its
+    release, JiaDingCN/GeminiFusion 1f102f6.
 Differs from it:
     all positions of a batch go at once, where its code loops over images; more than two
-    modalities; ``GeminiFusion`` fuses once, between backbone and head.
+    modalities; ``GeminiFusion`` fuses once, between backbone and head. Inside a block the release
+    acts on what attention made, under the drop path and before the residual sum: in its Swin after
+    the output projection, as here (``write='attn.proj_drop'``), in its MiT before it, which is
+    inside one function of torch that no hook reaches.
 """
 
 from __future__ import annotations
@@ -41,10 +45,9 @@ class _PixelAttention(nn.Module):
         self.query, self.key, self.value = (nn.Linear(dim, dim) for _ in range(3))
         self.project = nn.Linear(dim, dim)
         self.noise = nn.Embedding(2, dim)
-        self.relation = nn.Sequential(nn.Linear(2 * dim, dim), nn.GELU(), nn.Linear(dim, dim))
 
-    def forward(self, x: Tensor, others: Sequence[Tensor]) -> Tensor:
-        alike = [self.relation(torch.cat([x, t], dim=-1)).softmax(dim=-1) for t in others]
+    def forward(self, x: Tensor, others: Sequence[Tensor], alike: Sequence[Tensor]) -> Tensor:
+        """Args: own tokens (B, N, D), their twins, and phi of each."""
         k = self.key(torch.stack([x + self.noise.weight[0], *(x * a for a in alike)]))
         v = self.value(torch.stack([x + self.noise.weight[1], *others]))
         q, k, v = (t.unflatten(-1, (self.num_heads, -1)) for t in (self.query(x), k, v))
@@ -72,19 +75,21 @@ class PixelwiseAttention(BlockFusion):
         if dim % num_heads:
             raise ValueError(f'num_heads must divide dim; got {num_heads} heads, {dim} channels.')
         self.attentions = nn.ModuleList(_PixelAttention(dim, num_heads) for _ in modalities)
+        self.relation = nn.Sequential(nn.Linear(2 * dim, dim), nn.GELU(), nn.Linear(dim, dim))
 
     def forward(
         self,
         features: Sequence[Tensor],
         *,
-        normed: Sequence[Tensor] | None = None,
+        entered: Sequence[Tensor] | None = None,
         scales: Sequence[Tensor] | None = None,
         masks: Sequence[Tensor] | None = None,
     ) -> tuple[list[Tensor], dict[str, Tensor]]:
-        updated = [
-            attention(x, [t for k, t in enumerate(features) if k != m])
-            for m, (attention, x) in enumerate(zip(self.attentions, features))
-        ]
+        updated = []
+        for m, (attention, x) in enumerate(zip(self.attentions, features)):
+            others = [t for k, t in enumerate(features) if k != m]
+            alike = [self.relation(torch.cat([x, t], dim=-1)).softmax(dim=-1) for t in others]
+            updated.append(attention(x, others, alike))
         return updated, {}
 
 

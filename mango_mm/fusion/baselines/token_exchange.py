@@ -3,18 +3,23 @@
     s_m = softmax(MLP(LN(e_m)))_0                       score of each token, in (0, 1)
     y_m = s_m x_m          where s_m >= theta
         = s_k x_k          where s_m < theta            k another modality, same position
-    loss = lambda * sum_m mean |s_m|
+    loss = lambda * sum over modalities, samples and tokens of |s_m|
 
 ``TokenExchange`` is one such step. Inside a block (``BlockFusionBackbone``) e is the block's
 input and x what its attention made of it, before the residual sum; at a neck (``TokenFusion``)
 both are the token.
 
 Source:
-    Wang et al., TokenFusion, CVPR 2022, https://arxiv.org/abs/2204.08721, Eq. 4-7.
+    Wang et al., TokenFusion, CVPR 2022, https://arxiv.org/abs/2204.08721, Eq. 4-7, and its
+    release, yikaiw/TokenFusion 3834ccf: the scorer is LayerNorm and four linear layers, of D, D/2,
+    D/4 and 2 channels, shared by the blocks of a stage; the loss is a sum, so that lambda (1e-4 in
+    its code, 1e-6 in its command for MiT-B3) belongs to one image size and batch size.
 Differs from it:
     with more than two modalities every position of m has one fixed k, dealt in turn, where the
-    paper draws it at random; the scores' loss is a mean over tokens, so that its weight does
-    not depend on image size; ``TokenFusion`` exchanges once, between backbone and head.
+    paper draws it at random; ``TokenFusion`` exchanges once, between backbone and head. The
+    head's norms are private to each modality (``EnsembleHead``), the release shares them: it keeps
+    them frozen, and a shared batch norm that learns sees other statistics in training than in a
+    test.
 """
 
 from __future__ import annotations
@@ -54,25 +59,25 @@ class TokenExchange(BlockFusion):
         self.threshold, self.sparsity_weight = threshold, sparsity_weight
         self.scorers = nn.ModuleList(
             nn.Sequential(
-                nn.Linear(dim, dim // 2), nn.GELU(), nn.Linear(dim // 2, dim // 4), nn.GELU(),
-                nn.Linear(dim // 4, 2),
+                nn.LayerNorm(dim), nn.Linear(dim, dim), nn.GELU(), nn.Linear(dim, dim // 2),
+                nn.GELU(), nn.Linear(dim // 2, dim // 4), nn.GELU(), nn.Linear(dim // 4, 2),
             )
             for _ in modalities
         )  # fmt: skip
 
-    def scores(self, normed: Sequence[Tensor]) -> list[Tensor]:
+    def scores(self, entered: Sequence[Tensor]) -> list[Tensor]:
         """Score of every token, (B, N, 1) of each modality, in (0, 1)."""
-        return [score(x).softmax(dim=-1)[..., :1] for score, x in zip(self.scorers, normed)]
+        return [score(x).softmax(dim=-1)[..., :1] for score, x in zip(self.scorers, entered)]
 
     def forward(
         self,
         features: Sequence[Tensor],
         *,
-        normed: Sequence[Tensor] | None = None,
+        entered: Sequence[Tensor] | None = None,
         scales: Sequence[Tensor] | None = None,
         masks: Sequence[Tensor] | None = None,
     ) -> tuple[list[Tensor], dict[str, Tensor]]:
-        return self.exchange(features, self.scores(normed or features), masks)
+        return self.exchange(features, self.scores(entered or features), masks)
 
     def exchange(
         self,
@@ -86,10 +91,9 @@ class TokenExchange(BlockFusion):
             torch.where(s < self.threshold, _partner(scored, m), x)
             for m, (s, x) in enumerate(zip(scores, scored))
         ]
-        means = [
-            _mean(s[..., 0], None if masks is None else masks[m]) for m, s in enumerate(scores)
-        ]
-        return exchanged, {'token_scores': self.sparsity_weight * torch.stack(means).sum()}
+        seen = [s[..., 0] if masks is None else s[..., 0] * masks[m] for m, s in enumerate(scores)]
+        total = torch.stack([s.sum() for s in seen]).sum()
+        return exchanged, {'token_scores': self.sparsity_weight * total}
 
 
 class TokenFusion(Fusion):
@@ -115,7 +119,6 @@ class TokenFusion(Fusion):
         reduction: str = 'concat',
     ) -> None:
         super().__init__(modalities, dim, out_dim)
-        self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in modalities)
         self.exchange = TokenExchange(
             self.modalities, dim, threshold=threshold, sparsity_weight=sparsity_weight
         )
@@ -130,8 +133,7 @@ class TokenFusion(Fusion):
     ) -> FusionOutput:
         tokens = self.check(features, masks)
         tokens, real = align('TokenFusion', tokens, self.joint_mask(tokens, masks))
-        normed = [norm(x) for norm, x in zip(self.norms, tokens)]
-        scores = self.exchange.scores(normed)
+        scores = self.exchange.scores(tokens)
         exchanged, losses = self.exchange.exchange(tokens, scores, real)
         fused, mask = self.reduce(exchanged, real)
         return FusionOutput(
@@ -146,7 +148,3 @@ def _partner(tokens: list[Tensor], m: int) -> Tensor:
     positions = torch.arange(others.shape[2], device=others.device)
     # (M-1, B, N, D) indexed at (n mod (M-1), :, n): positions come first.
     return others[positions % others.shape[0], :, positions].transpose(0, 1)
-
-
-def _mean(x: Tensor, mask: Tensor | None) -> Tensor:
-    return x.mean() if mask is None else (x * mask).sum() / mask.sum().clamp(min=1)

@@ -38,7 +38,7 @@ class BlockFusionBackbone(MultiStreamBackbone):
     ======================  ================================  =========  ================
     mmseg MiT               ``layers\.(\d+)\.1\.\d+``    norm1      attn.proj_drop
     mmseg ViT               ``layers\.\d+``                 ln1        attn.proj_drop
-    mmseg ResNet            ``layer\d+\.\d+\.bn[12]``     (itself)   (itself)
+    mmseg ResNet-50         ``layer\d+\.\d+\.bn2``        (itself)   (itself)
     ======================  ================================  =========  ================
 
     Writing at ``attn.proj_drop`` is before the block's residual sum, at ``attn`` after it.
@@ -48,8 +48,8 @@ class BlockFusionBackbone(MultiStreamBackbone):
         modalities: As in :class:`MultiStreamBackbone`.
         fusion: Config of a :class:`~mango_mm.fusion.BlockFusion`.
         blocks: Regular expression that a block's whole name must match.
-        read: The block's normalisation layer, which some fusions look at; empty: the block is
-            a normalisation layer itself.
+        read: The block's normalisation layer, whose input some fusions look at and whose scales
+            others; empty: the block is a normalisation layer itself.
         write: The layer of the block whose output is exchanged: tokens (B, N, C) or a map
             (B, C, H, W). Empty: the block itself.
         init_cfg: As in mmengine.
@@ -84,7 +84,7 @@ class BlockFusionBackbone(MultiStreamBackbone):
                 f'it has, for instance, {[n for n in names if n][:8]}.'
             )
         self.fusions = ModuleDict()
-        self._normed: dict[str, list[Tensor]] = {}
+        self._entered: dict[str, list[Tensor]] = {}
         self._losses: list[dict[str, Tensor]] = []
         make_norms_private(stream, len(self.use))
         for name, match in matches.items():
@@ -116,7 +116,7 @@ class BlockFusionBackbone(MultiStreamBackbone):
 
     def extract(self, inputs: Tensor) -> tuple[Any, dict[str, Tensor]]:
         """Feature maps, and the fusions' losses, each summed over blocks."""
-        self._losses, self._normed = [], {}
+        self._losses, self._entered = [], {}
         try:
             features = super().forward(inputs)
             losses: dict[str, Tensor] = {}
@@ -125,11 +125,11 @@ class BlockFusionBackbone(MultiStreamBackbone):
                     key = f'loss_{name}'
                     losses[key] = losses[key] + value if key in losses else value
         finally:
-            self._losses, self._normed = [], {}
+            self._losses, self._entered = [], {}
         return features, losses
 
     def _note(self, block: str, norm: nn.Module, inputs: Any, output: Tensor) -> None:
-        self._normed[block] = self._tokens(output)
+        self._entered[block] = self._tokens(inputs[0])
 
     def _exchange(
         self,
@@ -142,7 +142,7 @@ class BlockFusionBackbone(MultiStreamBackbone):
     ) -> Tensor:
         """The output of a layer, exchanged; called by torch after the layer."""
         features, losses = fusion(
-            self._tokens(output), normed=self._normed.pop(block, None), scales=norm.scales()
+            self._tokens(output), entered=self._entered.pop(block, None), scales=norm.scales()
         )
         self._losses.append(losses)
         joint = torch.cat(features)

@@ -10,6 +10,7 @@ Source:
     2024, https://arxiv.org/abs/2311.10707. How its released code departs from it, and what is
     done here: see ``mango_mm.fusion.teaching.GradientProjection``.
 Decided here:
+    at test every sample has its own weights, where the release takes one per batch;
     alpha falls from .1 to .01 over the whole training, where the code lets it fall within
     every epoch; of a segmentation head the last 1 x 1 convolution is projected, its input
     averaged over pixels.

@@ -1,0 +1,29 @@
+"""Who is looking: torch.compile, torch.func, forward-mode differentiation?"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+__all__ = ['is_compiling', 'is_transformed']
+
+
+def is_compiling() -> bool:
+    """Whether the call is being traced, so that nothing may depend on a tensor's numbers."""
+    asked = getattr(torch.compiler, 'is_compiling', None)  # torch 2.1 has none
+    return asked is not None and bool(asked())
+
+
+def is_transformed(*tensors: Tensor) -> bool:
+    """Whether ``torch.func`` or forward-mode differentiation acts on one of ``tensors``.
+
+    Backward passes written by hand (``autograd.Function``) know neither, so that they step aside.
+    """
+    if is_compiling():
+        return False
+    if torch._C._functorch.peek_interpreter_stack() is not None:
+        return True
+    if forward_ad._current_level < 0:
+        return False
+    return any(forward_ad.unpack_dual(t).tangent is not None for t in tensors)
