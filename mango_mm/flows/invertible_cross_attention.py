@@ -25,8 +25,11 @@ Differs from the paper and the authors' release (uark-cviu/MANGO, models/inv_att
     Eq. 4-5 print A = P, which is singular to working precision; the release has
     A = P + I, here the preset ``gate='paper'``. Eq. 6 prints the exponent N/2 and
     the release multiplies by n where the Jacobian A (x) I_D makes it D. The release
-    inverts by a pseudo-inverse and takes an LU for the determinant. Both start the
-    scale s at 1 or leave it open; here it starts at sqrt(d), as usual.
+    inverts by a pseudo-inverse and takes an LU for the determinant. The release starts
+    the scale s at 1, the paper leaves it open; here it starts at sqrt(d), as usual, and
+    stays between 1/8 and 8 d, so that both are inside. The release cannot be trained as it
+    is: its backward pass stops at an in-place ``att +=``, and its LICA at a name that is not
+    defined.
 """
 
 from __future__ import annotations
@@ -46,7 +49,6 @@ from mango_mm.flows.triangular_attention import KERNELS, mix, solve
 __all__ = ['InvertibleCrossAttention']
 
 GATES = ('bounded', 'paper')
-MAX_LOG_TEMPERATURE = math.log(8.0)  # s stays within a factor of 8 of sqrt(d)
 
 
 class InvertibleCrossAttention(Bijection):
@@ -62,13 +64,15 @@ class InvertibleCrossAttention(Bijection):
         gate_init: Start of g, below ``gate_max``. In a deep stack: one over the
             number of ICA layers that move each token.
         gate_max: Bound of |g|, below 1.
+        temperature: Start of s; None: sqrt(d), d = D / H. The authors' release starts at 1.
         kernel: ``'auto'``, ``'dense'``, ``'chunked'`` or ``'fused'``: see
             ``triangular_attention.select``. Second derivatives are those of ``'dense'`` with
             every kernel, in its O(n^2) memory. ``torch.func`` and forward mode need ``'dense'``,
             which ``'auto'`` takes there.
 
     Raises:
-        ValueError: If the heads do not divide the channels, or the gate is out of range.
+        ValueError: If the heads do not divide the channels, or the gate or the temperature is out of
+            range.
 
     Example:
         >>> partition = TokenPartition(fixed=(0, 1), moved=(2, 3))
@@ -90,6 +94,7 @@ class InvertibleCrossAttention(Bijection):
         gate: str = 'bounded',
         gate_init: float = 0.25,
         gate_max: float = 0.9,
+        temperature: float | None = None,
         kernel: str = 'auto',
     ) -> None:
         super().__init__()
@@ -110,6 +115,13 @@ class InvertibleCrossAttention(Bijection):
         self.last_first = partition.flipped()
         self.num_heads, self.kernel = num_heads, kernel
         self.gate, self.gate_init, self.gate_max = gate, gate_init, gate_max
+        d = dim // num_heads
+        self.max_log_temperature = math.log(8 * math.sqrt(d))  # of s over sqrt(d), either way
+        self.log_temperature = math.log((temperature or math.sqrt(d)) / math.sqrt(d))
+        if not abs(self.log_temperature) < self.max_log_temperature:
+            raise ValueError(
+                f'temperature must lie between 1/8 and 8 d = {8 * d}; got {temperature}.'
+            )
         self.query = nn.Sequential(nn.Linear(dim, dim, bias=False), nn.LayerNorm(dim))
         self.key = nn.Sequential(nn.Linear(dim, dim, bias=False), nn.LayerNorm(dim))
         self.raw_log_temperature = nn.Parameter(torch.zeros(num_heads))
@@ -120,7 +132,10 @@ class InvertibleCrossAttention(Bijection):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        nn.init.zeros_(self.raw_log_temperature)
+        bound = self.max_log_temperature
+        nn.init.constant_(
+            self.raw_log_temperature, bound * math.atanh(self.log_temperature / bound)
+        )
         if self.raw_gate is not None:
             nn.init.constant_(self.raw_gate, math.atanh(self.gate_init / self.gate_max))
 
@@ -189,7 +204,8 @@ class InvertibleCrossAttention(Bijection):
         """Scaled queries and keys, (B, H, n, d) each."""
         d = self.dim // self.num_heads
         temperature = torch.exp(
-            MAX_LOG_TEMPERATURE * torch.tanh(self.raw_log_temperature / MAX_LOG_TEMPERATURE)
+            self.max_log_temperature
+            * torch.tanh(self.raw_log_temperature / self.max_log_temperature)
         )
         norm: nn.LayerNorm = self.query[1]  # type: ignore[assignment]
         # The scale goes into the affine part of LN, which costs D numbers, not n D.

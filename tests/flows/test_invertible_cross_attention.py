@@ -19,7 +19,8 @@ def test_it_is_the_papers_formula_over_the_tokens_in_reading_order(reverse):
     x = torch.randn(1, 6, 4, dtype=torch.double)
     order = [2, 1, 0] if reverse else [0, 1, 2]
     fixed, moved = x[0, :3][order], x[0, 3:][order]
-    temperature = torch.exp(math.log(8) * torch.tanh(torch.tensor(0.3 / math.log(8))))
+    bound = math.log(8 * 2)  # s stays between 1/8 and 8 d
+    temperature = torch.exp(bound * torch.tanh(torch.tensor(0.3 / bound, dtype=torch.double)))
     scores = ica.query(fixed) @ ica.key(fixed).T / (2.0 * temperature)
     p = scores.masked_fill(torch.ones(3, 3).tril(-1).bool(), -math.inf).softmax(-1)
     a = torch.eye(3, dtype=torch.double) + 0.6 * p
@@ -27,6 +28,17 @@ def test_it_is_the_papers_formula_over_the_tokens_in_reading_order(reverse):
     torch.testing.assert_close(y[0, 3:][order], a @ moved)
     assert torch.equal(y[:, :3], x[:, :3])
     torch.testing.assert_close(log_det[0], 4 * a.diagonal().log().sum())
+
+
+@pytest.mark.parametrize('dim', [4, 64, 256])
+def test_the_authors_start_of_the_temperature_is_in_range(dim):
+    partition = TokenPartition.halves(8)
+    ica = InvertibleCrossAttention(dim, partition, temperature=1.0).double()
+    x = torch.randn(1, 8, dim, dtype=torch.double)
+    q, _ = ica._queries_and_keys(x[:, :4])
+    torch.testing.assert_close(q[:, 0], ica.query(x[:, :4]))  # divided by 1
+    with pytest.raises(ValueError, match='temperature must lie between 1/8 and 8 d'):
+        InvertibleCrossAttention(dim, partition, temperature=9.0 * dim)
 
 
 def stack(depth, gate, dim=16, n=64, **options):

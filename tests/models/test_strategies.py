@@ -12,6 +12,7 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
+from mango_mm.models.strategies.random_view import RandomView
 from mango_mm.registry import MODELS
 from mango_mm.structures import MultiLabelSample
 
@@ -402,15 +403,58 @@ def test_three_modalities_train(kind, tmp_path):
 def test_umurls_views_are_its_equations():
     model = make('UmURL', 'segmentation', in_channels=16, dim=8, num_heads=2, out_dim=6).eval()
     inputs, samples = batch('segmentation')
+    views = iter([inputs.roll(k, 0) for k in range(3)])  # in the place of random ones
+    model.draw_view = lambda given: next(views)
     alone, parts = model.views(inputs, samples)
-    tokens = {
-        m: x[-1].flatten(2).transpose(1, 2) for m, x in model.student.backbone(inputs).items()
-    }
-    e = {m: model.embed[m](x) for m, x in tokens.items()}
-    fused = model.shared(model.fuse((e['rgb'] + e['depth']) / 2)).max(dim=1).values
+    e = []
+    for k in range(3):
+        maps = model.student.backbone(inputs.roll(k, 0))
+        tokens = {m: x[-1].flatten(2).transpose(1, 2) for m, x in maps.items()}
+        e.append({m: model.embed[m](x) for m, x in tokens.items()})
+    count = e[0]['rgb'].shape[1]
+    p = torch.empty(count, 8)
+    for n in range(count):
+        for i in range(4):
+            angle = torch.tensor(n / 10000 ** (2 * i / 8))
+            p[n, 2 * i], p[n, 2 * i + 1] = angle.sin(), angle.cos()
+    fused = model.shared(model.fuse((e[2]['rgb'] + e[2]['depth']) / 2) + p).max(dim=1).values
     for i, m in enumerate(('rgb', 'depth')):
-        torch.testing.assert_close(alone[i], model.projectors[m](model.shared(e[m]).max(1).values))
-        torch.testing.assert_close(parts[i], model.projectors[m](fused))
+        wanted = model.projectors[m](model.shared(e[i][m] + p).max(1).values)
+        torch.testing.assert_close(alone[i], wanted, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(parts[i], model.projectors[m](fused), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize('task', TASKS)
+def test_umurl_compares_views_that_were_drawn_apart(task):
+    options = dict(in_channels=dict(image=8, text=8), pool_first=True)
+    options = options if task == 'classification' else dict(in_channels=16)
+    model = make('UmURL', task, dim=8, num_heads=2, out_dim=6, **options).eval()
+    inputs, samples = batch(task)
+    seen, draw = [], model.draw_view
+
+    def note(given):
+        seen.append(draw(given))
+        return seen[-1]
+
+    model.draw_view = note
+    model.views(inputs, samples)
+    assert len(seen) == 3  # each modality alone, and the fused one
+    flat = [x if isinstance(x, torch.Tensor) else x['image'] for x in seen]
+    assert not any(torch.equal(a, b) for a, b in zip(flat, flat[1:] + flat[:1]))
+    assert all(x.shape == flat[0].shape for x in flat)
+    if task == 'classification':
+        assert any(x['text'] != list(inputs['text']) for x in seen)
+
+
+def test_a_random_view_moves_all_channels_alike_and_invents_no_value():
+    torch.manual_seed(0)
+    x = torch.rand(6, 1, 20, 30).add(1).repeat(1, 3, 1, 1)
+    view = RandomView()(x)
+    assert torch.equal(view[:, 0], view[:, 2])
+    for sample, given in zip(view, x):
+        assert torch.isin(sample[sample != 0], given).all()
+        assert (sample == 0).float().mean() <= 0.2 + 0.05
+    assert not torch.equal(view, x)
 
 
 def test_pretrained_encoders_go_into_a_plain_model(tmp_path):
