@@ -18,6 +18,7 @@ from mmengine.registry import Registry  # noqa: E402
 
 __all__ = [
     'DATASETS',
+    'DATA_SAMPLERS',
     'FUNCTIONS',
     'FUSIONS',
     'HOOKS',
@@ -37,6 +38,9 @@ MODEL_WRAPPERS = Registry(
     'model wrapper', parent=root.MODEL_WRAPPERS, scope=SCOPE, locations=['mango_mm.models']
 )
 DATASETS = Registry('dataset', parent=root.DATASETS, scope=SCOPE, locations=['mango_mm.datasets'])
+DATA_SAMPLERS = Registry(
+    'data sampler', parent=root.DATA_SAMPLERS, scope=SCOPE, locations=['mango_mm.datasets']
+)
 TRANSFORMS = Registry(
     'transform', parent=root.TRANSFORMS, scope=SCOPE, locations=['mango_mm.datasets.transforms']
 )

@@ -1,5 +1,6 @@
 """Datasets, one file each; transforms and generators beside them."""
 
+from mango_mm.datasets.draws import SeededDraws, SeededSampler
 from mango_mm.datasets.mini_rooms import MiniRoomsDataset
 from mango_mm.datasets.mm_imdb import MMIMDbDataset
 from mango_mm.datasets.multimodal_segmentation import MultimodalSegDataset
@@ -13,5 +14,7 @@ __all__ = [
     'MultimodalSegDataset',
     'NYUDepthV2Dataset',
     'SUNRGBDDataset',
+    'SeededDraws',
+    'SeededSampler',
     'TaskonomyDataset',
 ]

@@ -36,6 +36,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
+from mango_mm.datasets.draws import SeededDraws
 from mango_mm.datasets.paths import read_json
 from mango_mm.hosts import require_host
 from mango_mm.registry import DATASETS
@@ -58,7 +59,7 @@ SAFE_ID = re.compile(r'[\w-]+')
 
 
 @DATASETS.register_module()
-class MMIMDbDataset(BaseDataset):
+class MMIMDbDataset(SeededDraws, BaseDataset):
     """Films with poster, plot and genres.
 
     A film without a plot or, where ``missing='drop'`` allows it, without a poster is kept:

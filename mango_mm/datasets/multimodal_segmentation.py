@@ -18,6 +18,7 @@ from typing import Any
 
 from mmengine.dataset import BaseDataset
 
+from mango_mm.datasets.draws import SeededDraws
 from mango_mm.datasets.paths import inside, read_lines
 from mango_mm.registry import DATASETS
 
@@ -28,7 +29,7 @@ PATH_KEYS = {'rgb': 'img_path', 'label': 'seg_map_path'}  # mmseg's names; other
 
 
 @DATASETS.register_module()
-class MultimodalSegDataset(BaseDataset):
+class MultimodalSegDataset(SeededDraws, BaseDataset):
     """Aligned images of several modalities with one label map.
 
     Args:

@@ -30,6 +30,7 @@ from typing import Any
 from mmengine.dataset import BaseDataset
 
 from mango_mm.datasets.domains import get_domain
+from mango_mm.datasets.draws import SeededDraws
 from mango_mm.datasets.paths import inside, read_lines
 from mango_mm.registry import DATASETS
 
@@ -40,7 +41,7 @@ NAME = re.compile(r'point_(\d+)_view_(\d+)_domain_')
 
 
 @DATASETS.register_module()
-class TaskonomyDataset(BaseDataset):
+class TaskonomyDataset(SeededDraws, BaseDataset):
     """Any source domains and one target domain of the same views.
 
     Args:

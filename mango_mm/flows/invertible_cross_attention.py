@@ -71,8 +71,8 @@ class InvertibleCrossAttention(Bijection):
             which ``'auto'`` takes there.
 
     Raises:
-        ValueError: If the heads do not divide the channels, or the gate or the temperature is out of
-            range.
+        ValueError: If the heads do not divide the channels, or the gate or the temperature
+            is out of range.
 
     Example:
         >>> partition = TokenPartition(fixed=(0, 1), moved=(2, 3))

@@ -105,7 +105,9 @@ def assert_is_block_fusion(
     if idle or any(x.grad is None for x in features):
         raise AssertionError(f'without a gradient: {idle or "an input"}.')
     with torch.no_grad():
-        alone, _ = fusion([x[:1] for x in features], entered=[x[:1] for x in entered], scales=scales)
+        alone, _ = fusion(
+            [x[:1] for x in features], entered=[x[:1] for x in entered], scales=scales
+        )
     for x, whole in zip(alone, out):
         torch.testing.assert_close(
             x, whole[:1], rtol=tolerance, atol=tolerance,

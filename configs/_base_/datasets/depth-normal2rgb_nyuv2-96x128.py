@@ -22,7 +22,7 @@ train_dataloader = dict(
     batch_size=8,
     num_workers=2,
     persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
+    sampler=dict(type='mango_mm.SeededSampler', shuffle=True),
     dataset=dict(**common, ann_file='train_domain.txt', pipeline=train_pipeline),
 )
 val_dataloader = dict(

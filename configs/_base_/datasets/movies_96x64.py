@@ -35,7 +35,7 @@ train_dataloader = dict(
     batch_size=32,
     num_workers=2,
     persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
+    sampler=dict(type='mango_mm.SeededSampler', shuffle=True),
     dataset=dict(**common, split='train', pipeline=train_pipeline),
 )
 val_dataloader = dict(

@@ -11,9 +11,9 @@ Newton steps that also carry the gradients.
 
 Everything is computed from ln F and ln(1 - F): nothing saturates.
 
-It starts within ln cosh(1/2) = .12 of the identity, not at it: with one mean for all components they would get
-one gradient for ever, and the layer would be an affine coupling. The means start at K places
-between -1/2 and 1/2.
+It starts within ln cosh(1/2) = .12 of the identity, not at it: with one mean for all components
+they would get one gradient for ever, and the layer would be an affine coupling. The means start
+at K places between -1/2 and 1/2.
 
 Shape letters: B batch, N tokens, D channels, C moved channels, K components.
 

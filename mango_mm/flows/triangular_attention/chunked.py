@@ -75,8 +75,7 @@ def own_scores(scores: Tensor, first_row: int) -> Tensor:
 def of_samples(
     definition: Callable[..., tuple[Tensor, Tensor]], padded: Tensor | None
 ) -> Callable[..., tuple[Tensor, Tensor]]:
-    """``mix_dense`` or ``solve_dense`` for what :func:`flatten_heads` gives: samples of one head."""
-
+    """``mix_dense`` or ``solve_dense`` for what :func:`flatten_heads` gives: one head each."""
     mask = None if padded is None else ~padded[:, 0]
 
     def flat(q: Tensor, k: Tensor, x: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:

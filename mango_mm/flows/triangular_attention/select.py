@@ -32,8 +32,8 @@ SWEEPS_UP_TO = 8  # on CUDA; on a CPU a walk over blocks costs little more than 
 def choose(q: Tensor, x: Tensor, mask: Tensor | None = None, kernel: str = 'auto') -> str:
     """The kernel that applies I + g P to ``x``: ``'dense'``, ``'chunked'`` or ``'fused'``.
 
-    Where the fused kernel is asked for and cannot be had, it is the chunked one. Under ``torch.func``
-    and forward-mode differentiation ``'auto'`` is the dense one.
+    Where the fused kernel is asked for and cannot be had, it is the chunked one. Under
+    ``torch.func`` and forward-mode differentiation ``'auto'`` is the dense one.
 
     Raises:
         ValueError: If ``kernel`` is unknown, or has no derivative of the kind asked for.

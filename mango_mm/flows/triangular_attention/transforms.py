@@ -1,4 +1,4 @@
-"""Which way of differentiating is going on, and the derivatives that the kernels leave to ``dense``.
+"""Which way of differentiating is going on, and what the kernels leave to ``dense``.
 
 The chunked, the fused and the substituting kernel have a backward pass written by hand. It is a
 number, not a graph: a second derivative through it would miss most of its terms and look like any

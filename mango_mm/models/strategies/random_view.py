@@ -1,4 +1,4 @@
-"""Another view of the same sample, drawn at random: what self-supervision asks to be invariant to."""
+"""Another view of the same sample, drawn at random: what a feature is to be invariant to."""
 
 from __future__ import annotations
 
