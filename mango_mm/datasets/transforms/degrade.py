@@ -16,6 +16,7 @@ from mango_mm.datasets.degradations import (
     degrade_frame,
     degrade_text,
 )
+from mango_mm.datasets.transforms import trace
 from mango_mm.datasets.transforms.loading import LoadDepth, LoadImage
 from mango_mm.registry import TRANSFORMS
 
@@ -69,6 +70,7 @@ class Degrade(BaseTransform):
         results['img'], results['depth'] = degrade_frame(
             self.kind, results['img'], results['depth'], self.severity, rng, other
         )
+        trace.accept(results, 'depth')  # degraded on purpose
         return results
 
     def _other(self, results: dict[str, Any]) -> tuple[Any, Any]:

@@ -4,7 +4,8 @@ Depth leaves this file in metres, float32, with 0 where there is no measurement,
 unit-free in 0..1 where the file holds a per-image range. It joins ``seg_fields``, so
 that every geometric transform of mmseg moves it together with the image and the
 labels, with nearest-neighbour interpolation: no depth is ever invented between two
-surfaces, and 0 stays 0.
+surfaces, and 0 stays 0. What a transform fills in becomes missing, and one that leaves
+depth behind is found out: see ``trace``.
 
 Decoding is Pillow's, because OpenCV returns a truncated file as a half-gray image.
 """
@@ -19,6 +20,7 @@ from mmcv.transforms import BaseTransform
 from numpy.typing import NDArray
 from PIL import Image
 
+from mango_mm.datasets.transforms import trace
 from mango_mm.registry import TRANSFORMS
 
 __all__ = ['LoadDepth', 'LoadImage', 'LoadSegmentation', 'read_image', 'read_rgb']
@@ -94,6 +96,7 @@ class LoadImage(BaseTransform):
             results['img_shape'] = results['ori_shape'] = rgb.shape[:2]
         else:
             _check_size(results, rgb.shape[:2], self.key, source)
+            trace.begin(results, self.key, missing=None)
         return results
 
 
@@ -142,9 +145,7 @@ class LoadDepth(BaseTransform):
         else:  # depth alone: it is the image
             results['img_shape'] = results['ori_shape'] = depth.shape
         results[self.key] = depth
-        fields = results.setdefault('seg_fields', [])
-        if self.key not in fields:
-            fields.append(self.key)
+        trace.begin(results, self.key, missing=0.0)
         return results
 
     def _read(self, path: str) -> NDArray[Any]:
@@ -243,6 +244,7 @@ class LoadSegmentation(BaseTransform):
         fields = results.setdefault('seg_fields', [])
         if 'gt_seg_map' not in fields:
             fields.append('gt_seg_map')
+        trace.follow_labels(results)
         return results
 
     def _check_values(
@@ -273,6 +275,7 @@ class LoadSegmentation(BaseTransform):
             if key in results:
                 results[key] = np.ascontiguousarray(results[key][window])
         results['img_shape'] = results['ori_shape'] = size
+        trace.cropped(results)
 
 
 def _source(results: dict[str, Any], key: str, transform: str) -> Any:

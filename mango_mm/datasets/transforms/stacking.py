@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from mango_mm.datasets.transforms.trace import WHAT_MOVES_ALL, fill_missing
 from mango_mm.registry import TRANSFORMS
 
 __all__ = ['StackModalities']
@@ -30,7 +31,7 @@ class StackModalities(BaseTransform):
 
     Raises:
         KeyError: If a modality was not loaded.
-        ValueError: If sizes differ.
+        ValueError: If sizes differ, or a transform moved or changed one modality alone.
     """
 
     def __init__(self, keys: Sequence[str] = ('img', 'depth')) -> None:
@@ -43,6 +44,7 @@ class StackModalities(BaseTransform):
                 f'StackModalities needs {list(self.keys)}; this sample has no {absent[0]!r}. '
                 'Load it in the pipeline and list it in the modalities of the dataset.'
             )
+        fill_missing(results, self.keys)
         done = results.get('stacked', ())
         parts = []
         for key in self.keys:
@@ -54,7 +56,12 @@ class StackModalities(BaseTransform):
             parts.append(part.astype(np.float32))
         sizes = {key: part.shape[:2] for key, part in zip(self.keys, parts)}
         if len(set(sizes.values())) > 1:
-            raise ValueError(f'modalities must be of one size to be stacked; got {sizes}.')
+            padded = {'pad_size_divisor', 'pad_fixed_size'} & set(results)
+            raise ValueError(
+                f'modalities must be of one size to be stacked; got {sizes}. '
+                + ('Pad moves img alone: put it after StackModalities.' if padded else
+                   f'Between loading and stacking {WHAT_MOVES_ALL}.')
+            )  # fmt: skip
         results['img'] = np.concatenate(parts, axis=2)
         results['img_shape'] = results['img'].shape[:2]
         results['stacked'] = (*done, *self.keys)
