@@ -16,5 +16,6 @@ custom_hooks = [
     dict(type='mango_mm.PanelHook'),
     dict(type='mango_mm.RandomStateHook'),
     dict(type='mango_mm.FiniteLossHook'),
+    dict(type='mango_mm.LabelCheckHook'),
 ]
 tta_model = dict(type='SegTTAModel')

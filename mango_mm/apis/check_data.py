@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,17 +44,21 @@ def check_data(
     config: str | Path,
     splits: Sequence[str] = SPLITS,
     options: Mapping[str, Any] | None = None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> tuple[list[Problem], dict[str, int]]:
     """Load every sample by the loading steps of a config's pipelines, and look at it.
 
     Listed are: samples that cannot be loaded (with the error that training would end with),
     measurements that are not finite, depth without any measured pixel, label maps without any
-    labelled pixel, samples listed twice, and samples of validation or test that are trained on.
+    labelled pixel, samples listed twice, samples of validation or test that are trained on, and
+    labels that do not fit the classes, or would if they were not shifted by one. Missing files are
+    listed one by one.
 
     Args:
         config: Of a training.
         splits: Which to check; those that share a data set are read once.
         options: Overrides of the config.
+        say: Called with the classes' shares in every split, a line each.
 
     Returns:
         The problems, in order, and the number of samples of every split.
@@ -77,7 +82,7 @@ def check_data(
             continue
         seen.append(loader.dataset)
         try:
-            dataset = DATASETS.build({**loader.dataset.to_dict(), 'pipeline': []})
+            dataset = _build(loader.dataset.to_dict())
         except Exception as error:  # whatever it is, it is what the training would end with
             problems.append(Problem(split, '', _said(error)))
             continue
@@ -94,11 +99,32 @@ def check_data(
             problems += [
                 Problem(split, n, 'is in the training split too.') for n in names if n in trained
             ]
+        problems += _look_at_labels(dataset, split, loader.dataset.pipeline, say)
         steps = [build_ours(TRANSFORMS, dict(t)) for t in _loading(loader.dataset.pipeline)]
         for index in tqdm(range(len(dataset)), desc=f'check {split}', unit='sample'):
             for message in _look_at(dataset.get_data_info(index), steps):
                 problems.append(Problem(split, names[index], message))
     return problems, counts
+
+
+def _build(config: dict[str, Any]) -> Any:
+    """The data set, without looking for its files yet: the scan names every one that is missing."""
+    config = {**config, 'pipeline': []}
+    kind = DATASETS.get(config['type'])
+    known = inspect.signature(kind).parameters if kind is not None else {}
+    return DATASETS.build({**config, 'check_files': False} if 'check_files' in known else config)
+
+
+def _look_at_labels(
+    dataset: Any, split: str, pipeline: Sequence[Mapping[str, Any]], say: Callable[[str], None]
+) -> list[Problem]:
+    """What the counts of the stored labels say against the options."""
+    steps = [t for t in pipeline if str(t['type']).rpartition('.')[2] == 'LoadSegmentation']
+    if not steps or not hasattr(dataset, 'count_labels'):
+        return []
+    classes, counts = int(steps[0]['num_classes']), dataset.count_labels()
+    say(f'{split}: {counts.table(classes)}')
+    return [Problem(split, '', f'{message} ({counts})') for message in counts.problems(classes)]
 
 
 def _loading(pipeline: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

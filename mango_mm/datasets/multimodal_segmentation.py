@@ -12,14 +12,18 @@ Two layouts on disk are read:
 
 from __future__ import annotations
 
+import contextlib
 import os.path as osp
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from mmengine.dataset import BaseDataset
 
 from mango_mm.datasets.draws import SeededDraws
+from mango_mm.datasets.label_counts import LabelCounts
 from mango_mm.datasets.paths import inside, read_lines
+from mango_mm.datasets.transforms.loading import read_image
 from mango_mm.registry import DATASETS
 
 __all__ = ['MultimodalSegDataset']
@@ -110,6 +114,26 @@ class MultimodalSegDataset(SeededDraws, BaseDataset):
             sample.update(label_map=None, reduce_zero_label=self.void_zero, seg_fields=[])
             samples.append(sample)
         return samples
+
+    def count_labels(self, limit: int | None = None) -> LabelCounts:
+        """Count the pixels of every label as stored.
+
+        Args:
+            limit: Label maps at most, spread over the list; None: all. Those that cannot be read
+                are left out: training says what is wrong with them.
+        """
+        total = len(self)
+        count = total if limit is None else min(limit, total)
+        counts = LabelCounts(self.void_zero, self.metainfo.get('classes', ()), total=total)
+        for index in np.linspace(0, max(0, total - 1), count).round().astype(int):
+            path = self.get_data_info(int(index)).get('seg_map_path')
+            if path is None:
+                continue
+            with contextlib.suppress(OSError, ValueError):
+                stored = np.asarray(read_image(path, 'label'))
+                if stored.ndim == 2 and stored.dtype.kind in 'iub' and 0 <= stored.min():
+                    counts.add(np.minimum(stored, 255).astype(np.int64))
+        return counts
 
     def how_to_get(self) -> str:
         """Where the data comes from, for error messages."""

@@ -109,3 +109,25 @@ def test_blank_images_of_what_is_absent_do_not_blow_up_the_gradient():
     depth = [g for n, g in gradients.items() if 'streams.depth' in n]
     assert depth
     assert all(not g.any() for g in depth)
+
+
+@pytest.mark.parametrize('kind', ['CascadeEncoderDecoder', 'EncoderDecoder'])
+def test_a_segmentor_of_the_host_that_would_ignore_what_is_absent_refuses_it(kind):
+    config = load_config(MANGO).model
+    config.decode_head.norm_cfg = dict(type='BN')
+    preprocessor = {**config.data_preprocessor, 'type': 'mango_mm.MultimodalSegDataPreProcessor'}
+    given = dict(config, type=f'mmseg.{kind}', data_preprocessor=preprocessor)
+    given['neck'] = {**config.neck, 'type': 'mango_mm.FusionNeck'}
+    if kind == 'CascadeEncoderDecoder':
+        given |= dict(num_stages=1, decode_head=[config.decode_head])
+    init_default_scope('mmseg')
+    host = MODELS.build(given)
+    ours = MODELS.build(dict(given, type='mango_mm.MultimodalEncoderDecoder',
+                             decode_head=config.decode_head) if kind == 'EncoderDecoder'
+                        else dict(config))  # fmt: skip
+    data = dict(inputs=[torch.randn(4, 72, 96)] * 2, data_samples=samples(2))
+    assert host.data_preprocessor(data, True)['inputs'].shape == (2, 4, 72, 96)
+    data['data_samples'][1].set_metainfo(dict(present=dict(rgb=True, depth=False)))
+    with pytest.raises(ValueError, match="lacks .'depth'.*would ignore.*MultimodalEncoderDecoder"):
+        host.data_preprocessor(data, True)
+    assert ours.data_preprocessor(data, True)['inputs'].shape == (2, 4, 72, 96)

@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE')
     args = parser.parse_args()
     try:
-        problems, counts = check_data(args.config, args.splits, args.cfg_options)
+        problems, counts = check_data(args.config, args.splits, args.cfg_options, say=print)
     except (FileNotFoundError, ValueError) as error:
         raise SystemExit(str(error)) from error
     for problem in problems:

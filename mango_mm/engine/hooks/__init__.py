@@ -2,6 +2,7 @@
 
 from mango_mm.engine.hooks.finite_loss_hook import FiniteLossHook
 from mango_mm.engine.hooks.flow_health_hook import FlowHealthHook
+from mango_mm.engine.hooks.label_check_hook import LabelCheckHook
 from mango_mm.engine.hooks.missing_modality_hook import MissingModalityHook
 from mango_mm.engine.hooks.panel_hook import PanelHook
 from mango_mm.engine.hooks.random_state_hook import RandomStateHook
@@ -12,6 +13,7 @@ from mango_mm.engine.hooks.whole_checkpoint_hook import WholeCheckpointHook
 __all__ = [
     'FiniteLossHook',
     'FlowHealthHook',
+    'LabelCheckHook',
     'MissingModalityHook',
     'PanelHook',
     'RandomStateHook',

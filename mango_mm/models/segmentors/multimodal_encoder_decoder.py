@@ -46,6 +46,7 @@ class MultimodalEncoderDecoder(EncoderDecoder):
         super().__init__(backbone=backbone, decode_head=decode_head, neck=None, **others)
         if neck is not None:
             self.neck = build_ours(MODELS, neck)
+        self.data_preprocessor.honours_present = True
         self._window_nlls: list[Tensor] | None = None
         self._metas: list[dict[str, Any]] = []
 

@@ -6,7 +6,7 @@ without a word, and its forks refuse more than three means.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -85,6 +85,8 @@ class MultimodalSegDataPreProcessor(BaseDataPreprocessor):
         """
         data = self.cast_data(data)
         samples = data.get('data_samples')
+        if not self.honours_present:
+            _refuse_absent(samples or ())
         inputs = [self.normalise(x) for x in data['inputs']]
         if training:
             padding = self._padding(self.size, self.size_divisor)
@@ -105,6 +107,10 @@ class MultimodalSegDataPreProcessor(BaseDataPreprocessor):
                 sample.set_metainfo({**meta})
         return dict(inputs=stacked, data_samples=samples)
 
+    # Set by a model that masks out what a sample lacks. Another would take its blank image for
+    # one, without a word: mmseg's CascadeEncoderDecoder, its EncoderDecoder around a FusionNeck.
+    honours_present = False
+
     @staticmethod
     def _padding(size: tuple[int, int] | None, divisor: int | None) -> dict[str, Any]:
         return dict(size=size) if size is not None else dict(size_divisor=divisor or 1)
@@ -123,3 +129,14 @@ class MultimodalSegDataPreProcessor(BaseDataPreprocessor):
         x = x.float()
         absent = ~torch.isfinite(x) | (x == self.missing)
         return ((x - self.mean) / self.std).masked_fill(absent, 0.0)
+
+
+def _refuse_absent(samples: Sequence[Any]) -> None:
+    for sample in samples:
+        absent = [m for m, there in (sample.metainfo.get('present') or {}).items() if not there]
+        if absent:
+            raise ValueError(
+                f'{sample.metainfo.get("img_path", "a sample")} lacks {absent}, which this '
+                "segmentor would ignore. Use type='mango_mm.MultimodalEncoderDecoder', which masks "
+                'absent modalities out, or take DropModality out of the pipeline.'
+            )

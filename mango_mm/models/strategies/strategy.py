@@ -48,6 +48,7 @@ class Strategy(BaseModel):
         self.task  # noqa: B018  # says at once if the student is no such model
         if given is None:
             self.data_preprocessor = self.student.data_preprocessor
+        self.data_preprocessor.honours_present = True  # the student does
 
     @property
     def task(self) -> Task:
