@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.model import is_model_wrapper
 from mmengine.runner import CheckpointLoader, load_checkpoint
 
-__all__ = ['find_checkpoint', 'load_safely', 'load_weights']
+__all__ = ['find_checkpoint', 'load_safely', 'load_weights', 'said_of', 'unwrapped']
 
 
 def load_safely(filename: str | Path, map_location: Any = None) -> Any:
@@ -72,9 +75,9 @@ def find_checkpoint(path: str | Path) -> str:
         named = pointer.read_text(errors='replace').strip()
         if not named:
             raise FileNotFoundError(f'{pointer} is empty; name a checkpoint file instead.')
-        path = Path(named)
-        if not path.exists():  # the work dir was moved
-            path = folder / path.name
+        path = folder / Path(named).name  # mmengine keeps the old path where a work dir is copied
+        if not path.is_file():
+            path = Path(named)
     if not path.is_file():
         raise FileNotFoundError(f'checkpoint {path} does not exist.')
     return str(path)
@@ -92,10 +95,26 @@ def load_weights(model: torch.nn.Module, checkpoint: str | Path) -> None:
         ValueError: If it is of another model; names the first keys that do not fit.
     """
     path = find_checkpoint(checkpoint)
-    try:
+    with said_of(path):
         load_checkpoint(model, path, map_location='cpu', strict=True)
+
+
+@contextlib.contextmanager
+def said_of(path: str | Path) -> Iterator[None]:
+    """Turns torch's error over keys that do not fit into one that names the file.
+
+    Raises:
+        ValueError: In the place of torch's RuntimeError.
+    """
+    try:
+        yield
     except RuntimeError as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise ValueError(
             f"the checkpoint {path} is not of this config's model: {' '.join(lines)[:400]}"
         ) from error
+
+
+def unwrapped(model: torch.nn.Module) -> torch.nn.Module:
+    """The model inside a wrapper for several processes, or the model."""
+    return model.module if is_model_wrapper(model) else model  # type: ignore[return-value]

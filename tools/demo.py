@@ -7,7 +7,6 @@ Example:
     python tools/demo.py --seeds 0 1 2
 """
 
-import argparse
 import os
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from mango_mm.apis import MangoInferencer
+from mango_mm.apis.command import Parser, non_negative_int, positive_int, run_tool
 from mango_mm.apis.compare import Run, compare, render_table
 from mango_mm.datasets.mini.write_rooms import write_rooms
 from mango_mm.visualization import colour_labels, draw_curves, draw_panel
@@ -51,13 +51,11 @@ def draw(data: Path, out: Path, seed: int) -> Path:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('--seeds', type=int, nargs='+', default=[0])
+    parser = Parser(__doc__)
+    parser.add_argument('--seeds', type=non_negative_int, nargs='+', default=[0])
     parser.add_argument('--out', type=Path, default=Path('work_dirs/demo'))
     parser.add_argument('--data', type=Path, default=Path('data/mini_rooms'))
-    parser.add_argument('--iters', type=int, default=600, help='iterations of each run')
+    parser.add_argument('--iters', type=positive_int, default=600, help='iterations of each run')
     args = parser.parse_args()
     start = time.monotonic()
     write_rooms(args.data, train=240, val=60, size=(72, 96))
@@ -93,4 +91,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -8,13 +8,13 @@ Example:
     python tools/demo_imdb.py --seeds 0 1 2
 """
 
-import argparse
 import json
 import os
 import time
 from pathlib import Path
 
 from mango_mm.apis import MangoInferencer
+from mango_mm.apis.command import Parser, non_negative_int, positive_int, run_tool
 from mango_mm.apis.compare import Run, compare, render_table
 from mango_mm.datasets.mini.write_movies import write_movies
 
@@ -41,13 +41,11 @@ def draw(data: Path, out: Path, seed: int) -> Path:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('--seeds', type=int, nargs='+', default=[0])
+    parser = Parser(__doc__)
+    parser.add_argument('--seeds', type=non_negative_int, nargs='+', default=[0])
     parser.add_argument('--out', type=Path, default=Path('work_dirs/demo_imdb'))
     parser.add_argument('--data', type=Path, default=Path('data/mini_movies'))
-    parser.add_argument('--iters', type=int, default=300, help='iterations of each run')
+    parser.add_argument('--iters', type=positive_int, default=300, help='iterations of each run')
     args = parser.parse_args()
     start = time.monotonic()
     write_movies(args.data)
@@ -77,4 +75,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

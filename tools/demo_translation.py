@@ -7,11 +7,11 @@ Example:
     python tools/demo_translation.py --seeds 0 1 2
 """
 
-import argparse
 import os
 import time
 from pathlib import Path
 
+from mango_mm.apis.command import Parser, non_negative_int, positive_int, run_tool
 from mango_mm.apis.compare import Run, compare, render_table
 from mango_mm.apis.domain_pictures import draw_translations
 from mango_mm.datasets.mini.write_rooms import write_rooms
@@ -26,13 +26,11 @@ RUNS = (
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('--seeds', type=int, nargs='+', default=[0])
+    parser = Parser(__doc__)
+    parser.add_argument('--seeds', type=non_negative_int, nargs='+', default=[0])
     parser.add_argument('--out', type=Path, default=Path('work_dirs/demo_translation'))
     parser.add_argument('--data', type=Path, default=Path('data/mini_taskonomy'))
-    parser.add_argument('--iters', type=int, default=600, help='iterations of each run')
+    parser.add_argument('--iters', type=positive_int, default=600, help='iterations of each run')
     args = parser.parse_args()
     start = time.monotonic()
     write_rooms(args.data, train=240, val=60, size=(96, 128), taskonomy=True)
@@ -61,4 +59,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -4,19 +4,18 @@ Example:
     python tools/export_onnx.py CONFIG work_dirs/demo/MANGO/seed0 mango.onnx
 """
 
-import argparse
-
+from mango_mm.apis.command import Parser, positive_int, run_tool
 from mango_mm.apis.export import export_onnx
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint, or a work dir for its newest')
     parser.add_argument('out', help='the .onnx file to write')
-    parser.add_argument('--size', type=int, nargs=2, metavar=('H', 'W'), help='of the images')
+    parser.add_argument(
+        '--size', type=positive_int, nargs=2, metavar=('H', 'W'), help='of the images'
+    )
     args = parser.parse_args()
     try:
         done = export_onnx(args.config, args.checkpoint, args.out, size=args.size)
@@ -31,4 +30,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -6,24 +6,24 @@ Examples:
     python tools/infer.py CONFIG WORK_DIR --input rgb=FOLDER depth=FOLDER --show-dir pictures
 """
 
-import argparse
 import json
 
 from mango_mm.apis import MangoInferencer
+from mango_mm.apis.command import Parser, device_name, positive_int, run_tool
 
 ANSWERS = ('genres', 'scores', 'shares', 'words', 'classes', 'nll_per_dim')
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='file, or work dir')
     parser.add_argument('--input', nargs='+', required=True, metavar='MODALITY=VALUE')
     parser.add_argument('--show-dir', help='save a picture here')
-    parser.add_argument('--batch-size', type=int, default=1, help='samples of one size at a time')
-    parser.add_argument('--device', help='cpu, cuda, ...')
+    parser.add_argument(
+        '--batch-size', type=positive_int, default=1, help='samples of one size at a time'
+    )
+    parser.add_argument('--device', type=device_name, help='cpu, cuda, ...')
     args = parser.parse_args()
     bad = [text for text in args.input if '=' not in text]
     if bad:
@@ -42,4 +42,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

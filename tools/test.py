@@ -5,18 +5,16 @@ Examples:
     python tools/test.py CONFIG CHECKPOINT.pth --show-dir panels --tta
 """
 
-import argparse
 import os
 
 from mmengine.config import DictAction
 
 from mango_mm.apis import leave_process_group, test
+from mango_mm.apis.command import Parser, non_negative_int, run_tool
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='file, or WORK_DIR/latest')
     parser.add_argument('--work-dir', help='where the log goes')
@@ -24,7 +22,7 @@ def main() -> None:
     parser.add_argument('--tta', action='store_true', help='test-time augmentation')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    parser.add_argument('--local_rank', '--local-rank', type=non_negative_int, default=0)
     args = parser.parse_args()
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     metrics = test(
@@ -35,6 +33,7 @@ def main() -> None:
         launcher=args.launcher,
         tta=args.tta,
         show_dir=args.show_dir,
+        new_keys=args.allow_new_keys,
     )
     if os.environ.get('RANK', '0') == '0':
         print(' '.join(f'{name}={value:.4g}' for name, value in metrics.items()))
@@ -44,4 +43,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -6,18 +6,16 @@ Examples:
     python tools/train.py CONFIG --cfg-options train_cfg.max_iters=100 randomness.seed=1
 """
 
-import argparse
 import os
 
 from mmengine.config import DictAction
 
 from mango_mm.apis import leave_process_group, train
+from mango_mm.apis.command import Parser, non_negative_int, run_tool
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument('--work-dir', help='where logs and checkpoints go')
     parser.add_argument(
@@ -37,7 +35,7 @@ def main() -> None:
         help='values to override, keys with dots',
     )
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    parser.add_argument('--local_rank', '--local-rank', type=non_negative_int, default=0)
     args = parser.parse_args()
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     train(
@@ -47,9 +45,10 @@ def main() -> None:
         launcher=args.launcher,
         resume=args.resume,
         amp=args.amp,
+        new_keys=args.allow_new_keys,
     )
     leave_process_group()
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -8,7 +8,6 @@ import json
 import os
 import queue
 import statistics
-import subprocess
 import sys
 import threading
 import time
@@ -17,6 +16,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from mango_mm.apis.processes import Children
+from mango_mm.files import append_line, component, locked, read_json_lines
 from mango_mm.visualization.curves import read_scalars
 
 __all__ = ['Run', 'compare', 'render_table']
@@ -51,7 +52,10 @@ COSTS = {
 HEADLINES = ('mIoU', 'MAE', 'macro_f1')  # one of them stands for a run while it goes on
 SUBSET = '/'  # MissingModalityHook reports rgb/mIoU: the metric with RGB alone
 TESTED = 'tested.json'
-TRAIN = 'import sys; from mango_mm.apis.compare import _train; _train(sys.argv[1:])'
+TRAIN = (
+    'import sys; from mango_mm.apis.processes import end_with_parent; end_with_parent(); '
+    'from mango_mm.apis.compare import _train; _train(sys.argv[1:])'
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +68,9 @@ class Run:
         options: Overrides. ``{NAME}`` stands for the work dir of a run named in ``after``.
         after: Runs that have to be through before, of the same seed: teachers, pretraining.
         reports: Whether it validates; a pretraining need not, and is no row of the table.
+
+    Raises:
+        ValueError: If the name cannot be that of a folder.
     """
 
     name: str
@@ -71,6 +78,9 @@ class Run:
     options: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     reports: bool = True
+
+    def __post_init__(self) -> None:
+        component(self.name, 'the name of a run')
 
 
 def compare(
@@ -86,7 +96,8 @@ def compare(
     """Train every run with every seed, each in a process of its own.
 
     What ``out/results.jsonl`` holds is not run again; an interrupted run resumes. A run that
-    fails does not stop the others, but those that come ``after`` it.
+    fails does not stop the others, but those that come ``after`` it. Only one comparison at a
+    time works in ``out``, and its trainings end when it does, even by ``kill -9``.
 
     Args:
         runs: What to compare. A run stands behind those that it comes after.
@@ -102,14 +113,39 @@ def compare(
         One dict per run and seed: its metrics, and its duration in seconds.
 
     Raises:
-        ValueError: If ``out`` holds a result of other options, or ``after`` names no run before.
+        ValueError: If ``out`` holds a result of other options or one twice, or is in use; if
+            ``after`` names no run before; if seeds are given twice or counts are not positive.
         RuntimeError: If trainings failed; names their logs.
     """
-    out = Path(out)
+    out, seeds = Path(out), list(seeds)
+    for name, count in (('jobs', jobs), ('threads', threads)):
+        if count is not None and count < 1:
+            raise ValueError(f'{name} must be positive; got {count}.')
+    twice = sorted({seed for seed in seeds if seeds.count(seed) > 1})
+    if twice:
+        raise ValueError(f'seeds must differ, or a spread would be none; got {twice} twice.')
     out.mkdir(parents=True, exist_ok=True)
+    children = Children()
+    with locked(out / '.lock', f'the folder {out}'), children.ended_on_errors():
+        return _compare(runs, seeds, out, jobs, threads, options, children, test_best=test_best)
+
+
+def _compare(
+    runs: Sequence[Run],
+    seeds: Sequence[int],
+    out: Path,
+    jobs: int | None,
+    threads: int,
+    options: Sequence[str],
+    children: Children,
+    *,
+    test_best: bool,
+) -> list[dict[str, Any]]:
     results = out / 'results.jsonl'
-    lines = [json.loads(x) for x in results.read_text().splitlines()] if results.exists() else []
-    _check(runs, lines, options)
+    lines, said = read_json_lines(results) if results.exists() else ([], [])
+    for message in said:
+        print(f'{message} That run is done again.', flush=True)
+    _check(runs, lines, options, results)
     done = {(line['name'], line['seed']) for line in lines}
     todo = [(run, seed) for seed in seeds for run in runs if (run.name, seed) not in done]
     lock = threading.Lock()
@@ -122,14 +158,15 @@ def compare(
                 raise RuntimeError(f'{run.name}, seed {seed}: left out, because {name} failed')
         with _taken(devices) as device:
             try:
-                line = _run(run, seed, out, threads, options, test_best=test_best, device=device)
+                line = _run(
+                    run, seed, out, threads, options, children, test_best=test_best, device=device
+                )
             except RuntimeError as error:
                 print(f'FAILED {error}', flush=True)
                 raise
         with lock:
             lines.append(line)
-            with open(results, 'a') as file:
-                file.write(json.dumps(line) + '\n')
+            append_line(results, json.dumps(line))
             key = next((key for key in (*HEADLINES, *METRICS) if key in line), None)
             score = f'{key} {line[key]:.{METRICS[key][1]}f}' if key else 'done'
             print(
@@ -138,16 +175,31 @@ def compare(
                 flush=True,
             )
 
-    with ThreadPoolExecutor(devices.qsize()) as pool:
+    with ThreadPoolExecutor(devices.qsize()) as pool, _ended(pool, children):
         for run, seed in todo:
             futures[run.name, seed] = pool.submit(work, run, seed)
+        for future in futures.values():
+            future.exception()  # waits; here, so that Ctrl-C is met where children are ended
     failures = [str(f.exception()) for f in futures.values() if f.exception()]
     if failures:
         raise RuntimeError('\n'.join(failures))
     return lines
 
 
-def _check(runs: Sequence[Run], lines: Sequence[Mapping[str, Any]], options: Sequence[str]) -> None:
+@contextlib.contextmanager
+def _ended(pool: ThreadPoolExecutor, children: Children) -> Any:
+    """On the way out by an error: what has not begun is dropped, what runs is ended."""
+    try:
+        yield
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        children.end()
+        raise
+
+
+def _check(
+    runs: Sequence[Run], lines: Sequence[Mapping[str, Any]], options: Sequence[str], where: Path
+) -> None:
     """Raise if results are of other runs than these, or runs in no order that works."""
     known: dict[str, Run] = {}
     for run in runs:
@@ -157,10 +209,20 @@ def _check(runs: Sequence[Run], lines: Sequence[Mapping[str, Any]], options: Seq
         if run.name in known:
             raise ValueError(f'two runs are named {run.name!r}.')
         known[run.name] = run
-    for line in lines:
+    found: set[tuple[str, int]] = set()
+    for number, line in enumerate(lines, 1):
+        lacking = [k for k in ('name', 'seed', 'options', 'config', 'seconds') if k not in line]
+        if lacking:
+            raise ValueError(f'{where}: result {number} has no {lacking}; remove its line.')
         known_run = known.get(line['name'])
         if known_run is None:
             continue
+        if (line['name'], line['seed']) in found:
+            raise ValueError(
+                f'{where} has {line["name"]!r}, seed {line["seed"]}, twice: that is one run, not '
+                'a spread of two. Remove one of the lines.'
+            )
+        found.add((line['name'], line['seed']))
         wanted = set(_options_of(known_run, options))
         if {*line['options']} != wanted or Path(line['config']).name != Path(known_run.config).name:
             differ = sorted({*line['options']} ^ wanted) or [line['config'], known_run.config]
@@ -203,6 +265,7 @@ def _run(
     out: Path,
     threads: int,
     options: Sequence[str],
+    children: Children,
     *,
     test_best: bool,
     device: str | None,
@@ -219,17 +282,16 @@ def _run(
     how = 'test-best' if test_best else 'validate'
     command = [sys.executable, '-W', 'ignore', '-c', TRAIN, run.config, str(work_dir), how]
     with open(work_dir / 'stdout.txt', 'a') as log:
-        process = subprocess.run(
+        status = children.run(
             [*command, json.dumps(overrides)],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env={
+            log,
+            {
                 **os.environ,
                 'OMP_NUM_THREADS': str(threads),
                 **({} if device is None else {'CUDA_VISIBLE_DEVICES': device}),
             },
         )
-    if process.returncode:
+    if status:
         raise RuntimeError(f'{run.name}, seed {seed}: training failed; see {work_dir}/stdout.txt')
     logged = read_scalars(work_dir) if run.reports else []
     validations = [line for line in logged if not TASK_METRICS.keys().isdisjoint(line)]
@@ -275,14 +337,16 @@ def _train(arguments: list[str]) -> None:
     for override, literal in json.loads(overrides).items():
         key, _, value = override.partition('=')
         options[key] = value if literal else DictAction._parse_iterable(value)
-    resume = (Path(work_dir) / 'last_checkpoint').exists()
-    train(config, work_dir=work_dir, options=options, resume=resume)
-    if how == 'test-best':
-        best = sorted(Path(work_dir).glob('best_*.pth'))
-        if len(best) != 1:
-            raise FileNotFoundError(f'{work_dir} holds {len(best)} best_*.pth; set save_best.')
-        metrics = test(config, best[0], work_dir=Path(work_dir) / 'test', options=options)
-        (Path(work_dir) / TESTED).write_text(json.dumps(metrics))
+    # A child of a parent that was killed a moment ago may still be in there.
+    with locked(Path(work_dir) / '.lock', f'the work dir {work_dir}', wait=True):
+        resume = (Path(work_dir) / 'last_checkpoint').exists()
+        train(config, work_dir=work_dir, options=options, resume=resume, new_keys=False)
+        if how == 'test-best':
+            best = sorted(Path(work_dir).glob('best_*.pth'))
+            if len(best) != 1:
+                raise FileNotFoundError(f'{work_dir} holds {len(best)} best_*.pth; set save_best.')
+            metrics = test(config, best[0], work_dir=Path(work_dir) / 'test', options=options)
+            (Path(work_dir) / TESTED).write_text(json.dumps(metrics))
 
 
 def render_table(

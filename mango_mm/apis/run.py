@@ -11,9 +11,11 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 from mmengine.runner import FlexibleRunner, Runner
 
-from mango_mm.checkpoints import find_checkpoint, load_weights
+from mango_mm.apis.overrides import check_counts, check_keys
+from mango_mm.checkpoints import find_checkpoint, load_weights, said_of, unwrapped
 
 __all__ = ['leave_process_group', 'load_config', 'load_weights', 'test', 'train']
 
@@ -24,6 +26,7 @@ def load_config(
     work_dir: str | Path | None = None,
     options: Mapping[str, Any] | None = None,
     launcher: str = 'none',
+    new_keys: bool = True,
 ) -> Config:
     """Read a config and set where it works and how it is launched.
 
@@ -33,24 +36,46 @@ def load_config(
             ``work_dirs/<name of the file>``.
         options: Values to override, keys with dots: ``{'optim_wrapper.optimizer.lr': 1e-4}``.
         launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
+        new_keys: Take ``options`` that are in no config and no argument of what it configures:
+            as a rule they are misspelt, and change nothing.
 
     Raises:
         FileNotFoundError: If the file does not exist.
+        ValueError: If it is no config, or a number in it cannot be one.
+        KeyError: If ``options`` have a key that is not known.
     """
     if isinstance(config, Config):
         read = copy.deepcopy(config)
     else:
-        if not osp.isfile(config):
-            raise FileNotFoundError(f'config file {config} does not exist.')
-        read = Config.fromfile(config)
+        read = _read_config(config)
     if options:
+        if not new_keys:
+            init_default_scope(read.get('default_scope', 'mmengine'))
+            check_keys(read, list(options))
         read.merge_from_dict(dict(options))
+    check_counts(read)
     read.launcher = launcher
     if work_dir is not None:
         read.work_dir = str(work_dir)
     elif read.get('work_dir') is None:
         stem = Path(read.filename).stem if read.filename else 'unnamed'
         read.work_dir = osp.join('work_dirs', stem)
+    return read
+
+
+def _read_config(path: str | Path) -> Config:
+    if osp.isdir(path):
+        raise ValueError(f'config {path} must be a file; it is a folder.')
+    if not osp.isfile(path):
+        raise FileNotFoundError(f'config file {path} does not exist.')
+    try:
+        read = Config.fromfile(path)
+    except Exception as error:  # a config is a program
+        raise ValueError(
+            f'config {path} cannot be read: {type(error).__name__}: {error}.'
+        ) from error
+    if 'model' not in read:
+        raise ValueError(f'config {path} has no model; it has {sorted(read.keys())}.')
     return read
 
 
@@ -62,6 +87,7 @@ def train(
     launcher: str = 'none',
     resume: bool | str = False,
     amp: bool = False,
+    new_keys: bool = True,
 ) -> Runner:
     """Train as a config says.
 
@@ -73,11 +99,19 @@ def train(
         resume: Go on from the newest checkpoint of the work dir, or from the one
             named; weights, optimiser, schedule and random state.
         amp: Mixed precision. The flow keeps float32.
+        new_keys: See :func:`load_config`.
 
     Returns:
         The runner after training; a ``FlexibleRunner`` if the config has a ``strategy``.
+
+    Raises:
+        ValueError: If what is resumed from is of another model, or the config trains nothing.
     """
-    read = load_config(config, work_dir=work_dir, options=options, launcher=launcher)
+    read = load_config(
+        config, work_dir=work_dir, options=options, launcher=launcher, new_keys=new_keys
+    )
+    if read.get('train_dataloader') is None or read.get('train_cfg') is None:
+        raise ValueError('the config has no train_dataloader or no train_cfg: it trains nothing.')
     if amp:
         read.optim_wrapper.type = 'AmpOptimWrapper'
         read.optim_wrapper.setdefault('loss_scale', 'dynamic')
@@ -89,6 +123,8 @@ def train(
     _prepare_cpu_processes(read)
     # A strategy (FSDP, ...) is FlexibleRunner's; mmengine calls that experimental.
     runner = (FlexibleRunner if read.get('strategy') else Runner).from_cfg(read)
+    if read.resume and read.get('load_from') and isinstance(runner, Runner):
+        load_weights(unwrapped(runner.model), read.load_from)  # says whose they are; read again
     runner.train()
     return runner
 
@@ -102,6 +138,7 @@ def test(
     launcher: str = 'none',
     tta: bool = False,
     show_dir: str | Path | None = None,
+    new_keys: bool = True,
 ) -> dict[str, float]:
     """Test a checkpoint as a config says.
 
@@ -113,17 +150,23 @@ def test(
         launcher: See :func:`load_config`.
         tta: Test-time augmentation, if the config has ``tta_model`` and ``tta_pipeline``.
         show_dir: Save a panel of every sample there.
+        new_keys: See :func:`load_config`.
 
     Returns:
         The metrics by name.
 
     Raises:
         FileNotFoundError: If the checkpoint does not exist.
-        ValueError: If ``tta`` or ``show_dir`` ask for what the config lacks.
+        ValueError: If ``tta`` or ``show_dir`` ask for what the config lacks, or the checkpoint is
+            of another model.
     """
-    read = load_config(config, work_dir=work_dir, options=options, launcher=launcher)
-    read.load_from = find_checkpoint(checkpoint)
-    read.resume = False
+    read = load_config(
+        config, work_dir=work_dir, options=options, launcher=launcher, new_keys=new_keys
+    )
+    if read.get('test_dataloader') is None or read.get('test_evaluator') is None:
+        raise ValueError('the config has no test_dataloader or no test_evaluator.')
+    path = find_checkpoint(checkpoint)
+    read.load_from, read.resume = None, False
     if show_dir is not None:
         _show_in(read, Path(show_dir))
     if tta:
@@ -134,6 +177,8 @@ def test(
         read.model = read.tta_model
     _prepare_cpu_processes(read)
     runner = Runner.from_cfg(read)
+    with said_of(path):  # mmengine would test a model half of which is as built
+        runner.load_checkpoint(path, strict=True)
     metrics: dict[str, float] = runner.test()
     return metrics
 

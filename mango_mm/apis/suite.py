@@ -10,9 +10,11 @@ from typing import Any
 import yaml
 
 from mango_mm.apis.compare import Run
+from mango_mm.files import component
 
 __all__ = ['Suite', 'load_suite']
 
+MAX_NODES = 10_000  # values of a suite, every alias counted where it stands
 ROW_KEYS = {'name', 'config', 'options', 'after', 'reports'}
 
 
@@ -54,6 +56,7 @@ def load_suite(path: str | Path) -> Suite:
         raise FileNotFoundError(f'suite {path} does not exist.')
     try:
         given = yaml.safe_load(path.read_bytes())
+        _check_size(given)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f'suite {path} must be YAML; {" ".join(str(error).split())}.') from error
     if not isinstance(given, dict):
@@ -80,7 +83,7 @@ def load_suite(path: str | Path) -> Suite:
             raise FileNotFoundError(f'{where}: config {row["config"]} does not exist.')
         runs.append(
             Run(
-                str(row['name']),
+                component(str(row['name']), f'{where}: name'),
                 row['config'],
                 _options(row.get('options')),
                 tuple(row.get('after', ())),
@@ -94,6 +97,23 @@ def load_suite(path: str | Path) -> Suite:
         seeds=tuple(given.get('seeds', (0,))),
         **others,
     )
+
+
+def _check_size(given: Any) -> None:
+    """Raise a YAMLError if aliases make a small file a large structure, or one without end."""
+    sizes: dict[int, int] = {}
+
+    def size(node: Any) -> int:
+        if not isinstance(node, (dict, list)):
+            return 1
+        if id(node) not in sizes:
+            sizes[id(node)] = MAX_NODES  # met again inside itself: without end
+            children = list(node.values()) if isinstance(node, dict) else node
+            sizes[id(node)] = 1 + sum(map(size, children))
+        return sizes[id(node)]
+
+    if size(given) > MAX_NODES:
+        raise yaml.YAMLError(f'aliases blow it up to more than {MAX_NODES} values')
 
 
 def _options(given: Mapping[str, Any] | None) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ Citation:
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections import Counter
@@ -37,7 +38,7 @@ from mmengine.logging import print_log
 from numpy.typing import NDArray
 
 from mango_mm.datasets.draws import SeededDraws
-from mango_mm.datasets.paths import read_json
+from mango_mm.files import open_hdf5, read_json
 from mango_mm.hosts import require_host
 from mango_mm.registry import DATASETS
 
@@ -195,10 +196,8 @@ class MMIMDbDataset(SeededDraws, BaseDataset):
 
     def _read_hdf5(self, path: Path) -> list[dict[str, Any]]:
         require_host('h5py', "MMIMDbDataset(layout='hdf5')")
-        import h5py
-
         try:
-            with h5py.File(path, 'r') as file:
+            with open_hdf5(path, *HDF5_TABLES, 'imdb_ids') as file:
                 return self._films_of(file, path)
         except FileNotFoundError:
             raise
@@ -275,17 +274,16 @@ class Hdf5Rows:
 
     def __init__(self) -> None:
         self._open: dict[tuple[int, str], Any] = {}
+        self._opened = contextlib.ExitStack()  # closes them with the reader
 
     def read(self, path: str, key: str, row: int) -> NDArray[Any]:
         """One row of a data set in a file."""
         import os
 
-        import h5py
-
         # An HDF5 handle must not cross a fork.
         handle = (os.getpid(), path)
         if handle not in self._open:
-            self._open[handle] = h5py.File(path, 'r')
+            self._open[handle] = self._opened.enter_context(open_hdf5(path, *HDF5_TABLES))
         try:
             values: NDArray[Any] = self._open[handle][key][row]
         except (OSError, KeyError, RuntimeError) as error:
@@ -295,7 +293,7 @@ class Hdf5Rows:
         return values
 
     def __getstate__(self) -> dict[str, Any]:
-        return {'_open': {}}
+        return {'_open': {}, '_opened': contextlib.ExitStack()}
 
 
 def decode_vgg_image(stored: NDArray[Any]) -> NDArray[np.uint8]:

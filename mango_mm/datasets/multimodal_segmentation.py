@@ -22,8 +22,7 @@ from mmengine.dataset import BaseDataset
 
 from mango_mm.datasets.draws import SeededDraws
 from mango_mm.datasets.label_counts import LabelCounts
-from mango_mm.datasets.paths import inside, read_lines
-from mango_mm.datasets.transforms.loading import read_image
+from mango_mm.files import inside, read_image, read_lines
 from mango_mm.registry import DATASETS
 
 __all__ = ['MultimodalSegDataset']

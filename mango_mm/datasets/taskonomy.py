@@ -31,7 +31,7 @@ from mmengine.dataset import BaseDataset
 
 from mango_mm.datasets.domains import get_domain
 from mango_mm.datasets.draws import SeededDraws
-from mango_mm.datasets.paths import inside, read_lines
+from mango_mm.files import inside, read_lines
 from mango_mm.registry import DATASETS
 
 __all__ = ['TaskonomyDataset']

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mango_mm.files import read_json_lines
 from mango_mm.visualization.figures import pyplot, save_figure
 
 __all__ = ['draw_curves', 'read_scalars']
@@ -15,13 +16,21 @@ __all__ = ['draw_curves', 'read_scalars']
 def read_scalars(work_dir: str | Path) -> list[dict[str, Any]]:
     """Every line that mmengine's local backend wrote in a work dir, oldest run first.
 
+    A line that a kill has cut off is left out, with a warning that names it.
+
     Raises:
         FileNotFoundError: If no run has been logged there.
     """
     files = sorted(Path(work_dir).glob('*/vis_data/scalars.json'))
     if not files:
         raise FileNotFoundError(f'{work_dir} holds no */vis_data/scalars.json of a run.')
-    return [json.loads(line) for file in files for line in file.read_text().splitlines() if line]
+    lines: list[dict[str, Any]] = []
+    for file in files:
+        found, said = read_json_lines(file)
+        lines += found
+        for message in said:
+            warnings.warn(message, stacklevel=2)
+    return lines
 
 
 def draw_curves(runs: Mapping[str, str | Path], keys: Sequence[str], path: str | Path) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 
 from PIL import Image
 
+from mango_mm.files import own_files, read_image
 from mango_mm.visualization.curves import draw_curves, read_scalars
 
 __all__ = ['ANALYSES', 'Section', 'render_page', 'report_of']
@@ -85,6 +86,7 @@ def report_of(work_dir: str | Path) -> tuple[str, list[Section]]:
 
     Raises:
         FileNotFoundError: If there is no such folder or no run has been logged in it.
+        ValueError: If a file in it is a link to one outside.
     """
     work_dir = Path(work_dir)
     if not work_dir.is_dir():
@@ -105,6 +107,7 @@ def render_page(title: str, sections: Sequence[Section]) -> str:
 
     Raises:
         FileNotFoundError: If a picture does not exist.
+        ValueError: If one cannot be decoded.
     """
     body = [f'<h1>{html.escape(title)}</h1>', '<nav>']
     body += [f'<a href="#s{i}">{html.escape(s.title)}</a>' for i, s in enumerate(sections)]
@@ -132,8 +135,7 @@ def render_page(title: str, sections: Sequence[Section]) -> str:
 
 
 def _figure(caption: str, path: Path) -> str:
-    with Image.open(path) as image:
-        image.load()
+    image: Image.Image = read_image(path, 'picture')
     if image.width > MAX_WIDTH:
         image = image.resize((MAX_WIDTH, round(image.height * MAX_WIDTH / image.width)))
     buffer = io.BytesIO()
@@ -194,14 +196,14 @@ def _panels(work_dir: Path) -> Section | None:
     steps = sorted(work_dir.glob('*/panels/step_*'), key=lambda p: (p.parent.parent.name, p.name))
     if not steps:
         return None
-    found = sorted(steps[-1].glob('*.png'))[:PANELS]
+    found = own_files(steps[-1], '*.png')[:PANELS]
     text = f'The first validation samples at {steps[-1].name}: inputs, ground truth, prediction.'
     return Section('Panels', text, pictures={p.stem: p for p in found})
 
 
 def _analysis(folder: Path, title: str, text: str) -> Section | None:
-    pictures = {p.stem: p for p in sorted(folder.glob('*.png'))}
-    tables = [t for p in sorted(folder.glob('*.md')) for t in markdown_tables(p.read_text())]
+    pictures = {p.stem: p for p in own_files(folder, '*.png')}
+    tables = [t for p in own_files(folder, '*.md') for t in markdown_tables(p.read_text())]
     return Section(title, text, tables, pictures) if pictures or tables else None
 
 
@@ -221,7 +223,7 @@ def markdown_tables(text: str) -> list[list[list[str]]]:
 
 
 def _config(work_dir: Path) -> Section | None:
-    files = sorted(work_dir.glob('*.py'))
+    files = own_files(work_dir, '*.py')
     if not files:
         return None
     return Section('Config', files[-1].name, code=files[-1].read_text())

@@ -7,7 +7,7 @@ from rooms import MANGO, ROOT, make_rooms, run
 
 from mango_mm.apis.check_data import check_data
 from mango_mm.datasets.mini.write_movies import write_movies
-from mango_mm.datasets.paths import inside
+from mango_mm.files import inside
 
 TOOL = ROOT / 'tools/analyse/check_data.py'
 FILMS = ROOT / 'configs/mango/mango-l2_small_1xb32-600it_mini-movies-96x64.py'

@@ -12,7 +12,6 @@ Example:
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 from pathlib import Path
@@ -24,6 +23,7 @@ from mmengine.config import DictAction
 from tqdm import tqdm
 
 from mango_mm.apis.attribution import Attribution, Explanation
+from mango_mm.apis.command import Parser, positive_int, run_tool
 from mango_mm.engine.hooks.panel_hook import modality_images
 from mango_mm.visualization.attribution import draw_attributions, draw_shares
 
@@ -56,16 +56,16 @@ def rows_of(found: list[Explanation], channels: Any) -> tuple[dict[str, Any], di
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__)
     parser.add_argument('config', help='config of a model with a fusion')
     parser.add_argument('checkpoint', help='file, or work dir')
     parser.add_argument('--out', type=Path, required=True, help='folder for pictures and numbers')
     parser.add_argument('--split', default='val', choices=('train', 'val', 'test'))
-    parser.add_argument('--count', type=int, default=4, help='samples, from the first')
+    parser.add_argument('--count', type=positive_int, default=4, help='samples, from the first')
     parser.add_argument('--target', help='a class; default: what was predicted')
-    parser.add_argument('--steps', type=int, default=16, help='of the integrated gradients')
+    parser.add_argument(
+        '--steps', type=positive_int, default=16, help='of the integrated gradients'
+    )
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE')
     args = parser.parse_args()
     try:
@@ -100,4 +100,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

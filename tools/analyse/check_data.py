@@ -7,17 +7,14 @@ Example:
         configs/mango/mango-l2_small_1xb8-600it_mini-rooms-72x96.py
 """
 
-import argparse
-
 from mmengine.config import DictAction
 
 from mango_mm.apis.check_data import SPLITS, check_data
+from mango_mm.apis.command import Parser, run_tool
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__)
     parser.add_argument('config', help='config of a training')
     parser.add_argument('--splits', nargs='+', choices=SPLITS, default=list(SPLITS))
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE')
@@ -35,4 +32,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

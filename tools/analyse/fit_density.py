@@ -9,25 +9,23 @@ Example:
         work_dirs/mango-l2_small_1xb8-600it_mini-rooms-72x96 --out work_dirs/density.pth
 """
 
-import argparse
 from pathlib import Path
 
 from mmengine.config import DictAction
 
+from mango_mm.apis.command import Parser, non_negative_int, positive_int, run_tool
 from mango_mm.apis.density import fit_density, save_density
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__)
     parser.add_argument('config', help='config of the model')
     parser.add_argument('checkpoint', help='file, or work dir')
     parser.add_argument('--out', type=Path, required=True, help='file to write')
-    parser.add_argument('--iterations', type=int, default=2000)
-    parser.add_argument('--depth', type=int, default=2, help='blocks of the flow')
+    parser.add_argument('--iterations', type=positive_int, default=2000)
+    parser.add_argument('--depth', type=positive_int, default=2, help='blocks of the flow')
     parser.add_argument('--noise', type=float, default=0.1, help='while fitting')
-    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--seed', type=non_negative_int, default=0)
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE')
     args = parser.parse_args()
     try:
@@ -47,4 +45,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -8,24 +8,22 @@ Example:
         work_dirs/latent-flow_small_1xb8-600it_rooms-96x128 --out work_dirs/generated
 """
 
-import argparse
 from pathlib import Path
 
 from mmengine.config import DictAction
 
+from mango_mm.apis.command import Parser, non_negative_int, positive_int, run_tool
 from mango_mm.apis.generation import generate
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__)
     parser.add_argument('config', help='config of a LatentFlow')
     parser.add_argument('checkpoint', help='file, or work dir')
     parser.add_argument('--out', type=Path, required=True, help='folder for pictures and numbers')
-    parser.add_argument('--count', type=int, default=6, help='images per picture')
+    parser.add_argument('--count', type=positive_int, default=6, help='images per picture')
     parser.add_argument('--temperature', type=float, default=0.8, help='standard deviation of z')
-    parser.add_argument('--seed', type=int, default=0, help='of the samples')
+    parser.add_argument('--seed', type=non_negative_int, default=0, help='of the samples')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE')
     args = parser.parse_args()
     try:
@@ -40,4 +38,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

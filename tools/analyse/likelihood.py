@@ -13,7 +13,6 @@ Example:
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any
 
 from mmengine.config import DictAction
 
+from mango_mm.apis.command import Parser, positive_int, run_tool
 from mango_mm.apis.likelihood import SampleLikelihood, measure_likelihood
 from mango_mm.engine.hooks.panel_hook import modality_images
 from mango_mm.visualization import draw_histogram, draw_maps
@@ -40,14 +40,14 @@ def pictures_of(sample: SampleLikelihood) -> dict[str, Any] | None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__)
     parser.add_argument('config', help='config of a model with a MangoFusion')
     parser.add_argument('checkpoint', help='file, or work dir')
     parser.add_argument('--out', type=Path, required=True, help='folder for pictures and numbers')
     parser.add_argument('--split', default='val', choices=('train', 'val', 'test'))
-    parser.add_argument('--count', type=int, default=2, help='samples at either end that are drawn')
+    parser.add_argument(
+        '--count', type=positive_int, default=2, help='samples at either end that are drawn'
+    )
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE')
     args = parser.parse_args()
     try:
@@ -81,4 +81,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -11,11 +11,11 @@ Example:
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 from pathlib import Path
 
+from mango_mm.apis.command import Parser, run_tool
 from mango_mm.visualization.report import ANALYSES, render_page, report_of
 
 HERE = Path(__file__).parent
@@ -43,9 +43,7 @@ def analyse(work_dir: Path, config: str | None, severities: list[str], options: 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__)
     parser.add_argument('work_dir', type=Path, help='of a training')
     parser.add_argument('--out', type=Path, help='page to write; default: WORK_DIR/report.html')
     parser.add_argument('--analyse', action='store_true', help='make missing analyses first')
@@ -67,4 +65,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

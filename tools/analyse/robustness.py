@@ -16,7 +16,6 @@ Example:
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 from pathlib import Path
@@ -24,6 +23,7 @@ from typing import Any
 
 from mmengine.config import DictAction
 
+from mango_mm.apis.command import Parser, non_negative_int, positive_int, run_tool
 from mango_mm.apis.robustness import RobustnessCheck, headline
 from mango_mm.visualization.robustness import draw_severities
 
@@ -80,9 +80,7 @@ def draw(models: dict[str, tuple[RobustnessCheck, Lines]], out: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__)
     parser.add_argument('config', help='config of the model')
     parser.add_argument('checkpoint', help='file, or work dir')
     parser.add_argument('--density', help='of the model, by tools/analyse/fit_density.py')
@@ -90,8 +88,8 @@ def main() -> None:
     parser.add_argument('--names', nargs=2, default=['MANGO', 'concat'], help='in the table')
     parser.add_argument('--out', type=Path, required=True, help='folder for tables and plots')
     parser.add_argument('--kinds', nargs='+', help='degradations; default: all that apply')
-    parser.add_argument('--severities', type=int, nargs='+', default=[1, 2, 3, 4, 5])
-    parser.add_argument('--seed', type=int, default=0, help='of the degradations')
+    parser.add_argument('--severities', type=positive_int, nargs='+', default=[1, 2, 3, 4, 5])
+    parser.add_argument('--seed', type=non_negative_int, default=0, help='of the degradations')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE')
     args = parser.parse_args()
     pairs = [(args.config, args.checkpoint), *([args.baseline] if args.baseline else [])]
@@ -118,4 +116,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

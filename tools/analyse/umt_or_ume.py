@@ -12,10 +12,11 @@ Example:
         --metric macro_f1 --ensemble "late fusion (UME)"
 """
 
-import argparse
 import json
 import statistics
 from pathlib import Path
+
+from mango_mm.apis.command import Parser, run_tool
 
 
 def decide(probe: dict[int, float], ensemble: dict[int, float]) -> tuple[str, float, float]:
@@ -35,9 +36,7 @@ def decide(probe: dict[int, float], ensemble: dict[int, float]) -> tuple[str, fl
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__)
     parser.add_argument('results', type=Path, help='results.jsonl of compare.py')
     parser.add_argument('--probe', default="UMT's probe", help='name of the probe')
     parser.add_argument('--ensemble', default='UME', help='name of the ensemble')
@@ -60,4 +59,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

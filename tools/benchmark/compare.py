@@ -20,8 +20,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from mango_mm.apis.command import Parser, check_options, non_negative_int, positive_int, run_tool
 from mango_mm.apis.compare import METRICS, Run, compare, render_table
 from mango_mm.apis.cost import measure_costs
+from mango_mm.apis.run import load_config
 from mango_mm.apis.suite import Suite, load_suite
 from mango_mm.visualization import draw_comparison, draw_curves
 
@@ -75,16 +77,16 @@ def costs_of(suite: Suite, out: Path) -> dict[str, dict[str, float]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__)
     parser.add_argument('suite', nargs='?', help='a suite: its name or a path')
     parser.add_argument('--run', action='append', metavar='NAME=CONFIG[:K=V ...]')
     parser.add_argument('--out', type=Path, help='for runs and results; work_dirs/SUITE')
     parser.add_argument('--only', nargs='+', metavar='NAME', help='these rows of the suite')
-    parser.add_argument('--seeds', type=int, nargs='+', help="instead of the suite's")
-    parser.add_argument('--jobs', type=int, help='runs at a time; default: one, or one per GPU')
-    parser.add_argument('--threads', type=int, default=1, help='threads of each run')
+    parser.add_argument('--seeds', type=non_negative_int, nargs='+', help="instead of the suite's")
+    parser.add_argument(
+        '--jobs', type=positive_int, help='runs at a time; default: one, or one per GPU'
+    )
+    parser.add_argument('--threads', type=positive_int, default=1, help='threads of each run')
     parser.add_argument(
         '--test-best', action='store_true',
         help='report a test of the best checkpoint, not the last validation',
@@ -100,6 +102,10 @@ def main() -> None:
         raise SystemExit(f'--only must name some of {[run.name for run in suite.runs]}.')
     seeds = args.seeds or list(suite.seeds)
     make_data(suite)
+    options = [*suite.options, *args.cfg_options]
+    if not args.allow_new_keys:
+        for run in runs:
+            check_options(load_config(run.config), [*options, *run.options])
     try:
         lines = compare(
             runs,
@@ -107,7 +113,7 @@ def main() -> None:
             out,
             jobs=args.jobs,
             threads=args.threads,
-            options=[*suite.options, *args.cfg_options],
+            options=options,
             test_best=args.test_best or suite.test_best,
         )
     except (RuntimeError, ValueError) as error:
@@ -134,4 +140,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -15,6 +15,7 @@ from attention_layers import CausalAttention
 from report import make_parser, save, start
 from torch import nn
 
+from mango_mm.apis.command import positive_int, run_tool
 from mango_mm.fusion import MangoFusion
 from mango_mm.testing.measuring import (
     Spread,
@@ -119,11 +120,11 @@ def render(lines, args):
 
 def main() -> None:
     parser = make_parser(__doc__)
-    parser.add_argument('--depths', type=int, nargs='+', default=[6, 8, 12, 16])
-    parser.add_argument('--parts-at', type=int, default=12, help='depth taken apart')
-    parser.add_argument('--tokens', type=int, default=512)
-    parser.add_argument('--dim', type=int, default=256)
-    parser.add_argument('--batch', type=int, default=4)
+    parser.add_argument('--depths', type=positive_int, nargs='+', default=[6, 8, 12, 16])
+    parser.add_argument('--parts-at', type=positive_int, default=12, help='depth taken apart')
+    parser.add_argument('--tokens', type=positive_int, default=512)
+    parser.add_argument('--dim', type=positive_int, default=256)
+    parser.add_argument('--batch', type=positive_int, default=4)
     args = parser.parse_args()
     machine = start(args)
     lines = []
@@ -143,4 +144,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

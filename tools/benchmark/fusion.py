@@ -14,6 +14,7 @@ import torch
 from report import make_parser, plot_steps, save, start
 
 from mango_mm import fusion
+from mango_mm.apis.command import positive_int, run_tool
 from mango_mm.testing.measuring import (
     Spread,
     count_flops,
@@ -105,9 +106,9 @@ def render(lines, args):
 
 def main() -> None:
     parser = make_parser(__doc__)
-    parser.add_argument('--grid', type=int, nargs=2, default=[16, 16])
-    parser.add_argument('--dim', type=int, default=256)
-    parser.add_argument('--batch', type=int, default=4)
+    parser.add_argument('--grid', type=positive_int, nargs=2, default=[16, 16])
+    parser.add_argument('--dim', type=positive_int, default=256)
+    parser.add_argument('--batch', type=positive_int, default=4)
     args = parser.parse_args()
     machine = start(args)
     lines = measure(args)
@@ -116,4 +117,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -14,6 +14,7 @@ import torch
 from attention_layers import CausalAttention, NaiveICA
 from report import make_parser, save, start
 
+from mango_mm.apis.command import positive_int, run_tool
 from mango_mm.flows import InvertibleCrossAttention, TokenPartition
 from mango_mm.testing.measuring import (
     Spread,
@@ -140,8 +141,10 @@ def plot(lines, path, dim):
 
 def main() -> None:
     parser = make_parser(__doc__)
-    parser.add_argument('--sizes', type=int, nargs='+', default=[2**i for i in range(6, 15)])
-    parser.add_argument('--dims', type=int, nargs='+', default=[64, 256])
+    parser.add_argument(
+        '--sizes', type=positive_int, nargs='+', default=[2**i for i in range(6, 15)]
+    )
+    parser.add_argument('--dims', type=positive_int, nargs='+', default=[64, 256])
     args = parser.parse_args()
     machine = start(args)
     lines = []
@@ -157,4 +160,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

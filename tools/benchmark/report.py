@@ -6,20 +6,21 @@ from pathlib import Path
 
 import torch
 
+from mango_mm.apis.command import Parser, device_name, positive_float, positive_int
 from mango_mm.testing.measuring import describe_machine, keep_freed_memory
 from mango_mm.visualization import draw_bars
 
 
 def make_parser(description: str | None) -> argparse.ArgumentParser:
     """The arguments that all of them take."""
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description)
     parser.add_argument('--out', type=Path, required=True, help='folder for table, JSON and plot')
-    parser.add_argument('--device', default='cpu')
-    parser.add_argument('--threads', type=int, default=2, help='of the CPU')
-    parser.add_argument('--rounds', type=int, default=5, help='turns of each, at least')
-    parser.add_argument('--seconds', type=float, default=3.0, help='of each comparison, at least')
+    parser.add_argument('--device', type=device_name, default='cpu')
+    parser.add_argument('--threads', type=positive_int, default=2, help='of the CPU')
+    parser.add_argument('--rounds', type=positive_int, default=5, help='turns of each, at least')
+    parser.add_argument(
+        '--seconds', type=positive_float, default=3.0, help='of each comparison, at least'
+    )
     parser.add_argument(
         '--system-malloc', action='store_true', help='let glibc return freed memory, as it does'
     )

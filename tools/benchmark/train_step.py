@@ -21,6 +21,7 @@ from mmseg.structures import SegDataSample
 from report import make_parser, plot_steps, save, start
 
 from mango_mm.apis import load_config
+from mango_mm.apis.command import positive_int, run_tool
 from mango_mm.registry import MODELS
 from mango_mm.testing.measuring import (
     Spread,
@@ -132,7 +133,9 @@ def main() -> None:
     parser = make_parser(__doc__)
     parser.add_argument('--run', action='append', metavar='NAME=CONFIG', help='the first is 1.0')
     parser.add_argument('--name', default='train_step', help='of the files in --out')
-    parser.add_argument('--batch', type=int, default=None, help="images; default the config's")
+    parser.add_argument(
+        '--batch', type=positive_int, default=None, help="images; default the config's"
+    )
     args = parser.parse_args()
     runs = dict(parse_run(text) for text in args.run) if args.run else SMALL
     machine = start(args)
@@ -142,4 +145,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -4,21 +4,19 @@ Example:
     python tools/prepare/mini_rooms.py data/mini_rooms --train 240 --val 60
 """
 
-import argparse
 from pathlib import Path
 
+from mango_mm.apis.command import Parser, non_negative_int, positive_int, run_tool
 from mango_mm.datasets.mini.write_rooms import write_rooms
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__)
     parser.add_argument('root', nargs='?', type=Path, default=Path('data/mini_rooms'))
-    parser.add_argument('--train', type=int, default=240, help='training frames')
-    parser.add_argument('--val', type=int, default=60, help='validation frames')
-    parser.add_argument('--size', type=int, nargs=2, default=(96, 128), metavar=('H', 'W'))
-    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--train', type=non_negative_int, default=240, help='training frames')
+    parser.add_argument('--val', type=non_negative_int, default=60, help='validation frames')
+    parser.add_argument('--size', type=positive_int, nargs=2, default=(96, 128), metavar=('H', 'W'))
+    parser.add_argument('--seed', type=non_negative_int, default=0)
     parser.add_argument('--taskonomy', action='store_true', help="write Taskonomy's layout too")
     args = parser.parse_args()
     root = write_rooms(
@@ -33,4 +31,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

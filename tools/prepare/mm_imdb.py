@@ -8,12 +8,12 @@ Example:
     python tools/prepare/mm_imdb.py data/mmimdb --layout hdf5
 """
 
-import argparse
 from collections import Counter
 from pathlib import Path
 
 from tqdm import tqdm
 
+from mango_mm.apis.command import Parser, run_tool
 from mango_mm.datasets.mm_imdb import SPLITS, MMIMDbDataset
 from mango_mm.datasets.transforms.movies import LoadPoster
 
@@ -21,9 +21,7 @@ SHOWN = 20  # problems printed
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__)
     parser.add_argument('root', type=Path, help='folder with split.json, or with the HDF5 file')
     parser.add_argument('--layout', choices=['raw', 'hdf5'], default='raw')
     parser.add_argument('--genres', nargs='+', help='classes; default: the 23 of MM-IMDB')
@@ -62,4 +60,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

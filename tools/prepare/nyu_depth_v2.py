@@ -17,7 +17,6 @@ Example:
 
 from __future__ import annotations
 
-import argparse
 import os
 import warnings
 from pathlib import Path
@@ -27,7 +26,9 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from mango_mm.apis.command import Parser, run_tool
 from mango_mm.datasets.nyu_depth_v2 import NYU40_CLASSES
+from mango_mm.files import is_made, made_whole
 from mango_mm.hosts import require_host
 
 DEPTH_SCALE, IGNORE = 5000, 255
@@ -90,9 +91,7 @@ def write_frame(file: Any, number: int, mapping: np.ndarray, out: Path) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__)
     parser.add_argument('labeled', type=Path, help='nyu_depth_v2_labeled.mat')
     parser.add_argument('splits', type=Path, help='splits.mat')
     parser.add_argument('--class-mapping', type=Path, help='classMapping40.mat')
@@ -106,9 +105,14 @@ def main() -> None:
         if not path.is_file():
             raise SystemExit(f'{path} does not exist.')
     split = read_split(args.splits)
-    for folder in ('rgb', 'masks', 'depth'):
-        (args.out / folder).mkdir(parents=True, exist_ok=True)
-    with h5py.File(args.labeled, 'r') as file:
+    given = [p.resolve() for p in (args.labeled, args.splits, args.class_mapping) if p]
+    recipe = f'nyu_depth_v2.py: {[(str(p), p.stat().st_size) for p in given]}, v2'
+    if is_made(args.out, recipe):
+        print(f'{args.out} is there already')
+        return
+    with h5py.File(args.labeled, 'r') as file, made_whole(args.out, recipe) as out:
+        for folder in ('rgb', 'masks', 'depth'):
+            (out / folder).mkdir(exist_ok=True)
         for key in ('images', 'depths', 'labels'):
             if key not in file:
                 raise SystemExit(f'{args.labeled} must hold {key}; it has {sorted(file)}.')
@@ -127,12 +131,11 @@ def main() -> None:
             if beyond:
                 raise SystemExit(f'{args.splits}: frame {beyond[0]} is not among 1..{count}.')
             lines = [
-                write_frame(file, n, mapping, args.out)
-                for n in tqdm(numbers, desc=name, unit='frame')
+                write_frame(file, n, mapping, out) for n in tqdm(numbers, desc=name, unit='frame')
             ]
-            (args.out / f'{name}.txt').write_text('\n'.join(lines))
+            (out / f'{name}.txt').write_text('\n'.join(lines))
     print(f'wrote {args.out}: {", ".join(f"{k} {len(v)}" for k, v in split.items())}; {BORDER}.')
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -2,44 +2,67 @@
 
 Decoding full-size files dominates such a training. Images are averaged, depth and labels
 take the nearest pixel, as the training pipeline would. Only the lists named are copied;
-validate on the originals.
+validate on the originals. An interrupted copy is gone on with; TARGET is there when it is whole.
 
 Example:
     python tools/prepare/shrink.py ../shared/data/nyuv2 data/nyuv2-96 --short-side 96
 """
 
-import argparse
 from pathlib import Path
 
 from PIL import Image
 from tqdm import tqdm
 
-from mango_mm.datasets.transforms.loading import read_image
+from mango_mm.apis.command import Parser, positive_int, run_tool
+from mango_mm.files import inside, is_made, made_whole, read_image, read_lines
+
+
+def shrink(source: str, target: Path, short_side: int, *, average: bool) -> None:
+    """A smaller copy of one image, unless an interrupted run has made it."""
+    if target.is_file():
+        return
+    image = read_image(source, 'listed')
+    factor = short_side / min(image.size)
+    size = (round(image.width * factor), round(image.height * factor))
+    how = Image.Resampling.BOX if average else Image.Resampling.NEAREST
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f'partial.{target.name}')
+    image.resize(size, how).save(partial, quality=95)
+    partial.replace(target)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__)
     parser.add_argument('source', type=Path, help='folder of the data set')
     parser.add_argument('target', type=Path, help='folder of the copy')
-    parser.add_argument('--short-side', type=int, default=96, help='pixels')
+    parser.add_argument('--short-side', type=positive_int, default=96, help='pixels')
     parser.add_argument('--lists', nargs='+', default=['train.txt'])
     args = parser.parse_args()
+    source, target = args.source.resolve(), args.target.resolve()
+    if target == source or source.is_relative_to(target):
+        raise ValueError(f'the copy {args.target} would replace its source {args.source}.')
+    lists = {}
     for name in args.lists:
-        text = (args.source / name).read_text()
-        for line in tqdm(text.split('\n'), desc=name, unit='frame'):
-            for column, path in enumerate(filter(None, line.split('\t'))):
-                image = read_image(args.source / path, path)
-                factor = args.short_side / min(image.size)
-                size = (round(image.width * factor), round(image.height * factor))
-                how = Image.Resampling.BOX if column == 0 else Image.Resampling.NEAREST
-                target = args.target / path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                image.resize(size, how).save(target, quality=95)
-        (args.target / name).write_text(text)
+        path = Path(inside(args.source, name, '--lists'))
+        if not path.is_file():
+            raise FileNotFoundError(f'the list {path} does not exist.')
+        lists[name] = [(number, line.split('\t')) for number, line in read_lines(path)]
+    recipe = f'shrink.py: {source}, lists {args.lists}, short side {args.short_side}, v2'
+    if is_made(args.target, recipe):
+        print(f'{args.target} is there already')
+        return
+    with made_whole(args.target, recipe) as folder:
+        for name, lines in lists.items():
+            for number, columns in tqdm(lines, desc=name, unit='frame'):
+                where = f'{args.source / name}, line {number}'
+                for column, path in enumerate(columns):
+                    shrink(
+                        inside(args.source, path, where), Path(inside(folder, path, where)),
+                        args.short_side, average=column == 0,
+                    )  # fmt: skip
+            (folder / name).write_text('\n'.join('\t'.join(columns) for _, columns in lines))
     print(f'wrote {args.target}')
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

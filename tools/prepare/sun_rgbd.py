@@ -17,7 +17,6 @@ Example:
 
 from __future__ import annotations
 
-import argparse
 import shutil
 from pathlib import Path
 
@@ -25,6 +24,8 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from mango_mm.apis.command import Parser, run_tool
+from mango_mm.files import inside, is_made, made_whole
 from mango_mm.hosts import require_host
 
 SERVER = '/n/fs/sun3d/data/'  # how the authors' paths begin
@@ -55,9 +56,7 @@ def training_frames(split: Path) -> set[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__)
     parser.add_argument('source', type=Path, help='holds SUNRGBD and SUNRGBDtoolbox')
     parser.add_argument('--out', type=Path, default=Path('data/sun_rgbd'))
     args = parser.parse_args()
@@ -73,28 +72,30 @@ def main() -> None:
         if not path.is_file():
             raise SystemExit(f'{path} does not exist.')
     frames, train = frame_names(meta), training_frames(split)
-    for folder in ('RGB', 'labels', 'Depth'):
-        (args.out / folder).mkdir(parents=True, exist_ok=True)
     lists: dict[str, list[str]] = {'train': [], 'test': []}
-    with h5py.File(labels, 'r') as file:
+    recipe = f'sun_rgbd.py: {args.source.resolve()}, {labels.stat().st_size} bytes of labels, v2'
+    if is_made(args.out, recipe):
+        print(f'{args.out} is there already')
+        return
+    with h5py.File(labels, 'r') as file, made_whole(args.out, recipe) as out:
+        for folder in ('RGB', 'labels', 'Depth'):
+            (out / folder).mkdir(exist_ok=True)
         references = file['SUNRGBD2Dseg']['seglabel']
         if len(references) != len(frames):
             raise SystemExit(f'{labels} has {len(references)} labels for {len(frames)} frames.')
         for name, reference in zip(tqdm(frames, unit='frame'), references):
             part = 'train' if name in train else 'test'
             stem = f'{part}_{len(lists[part])}'
-            image = one_file(args.source / name / 'image')
-            shutil.copyfile(image, args.out / 'RGB' / f'{stem}.jpg')
-            shutil.copyfile(
-                one_file(args.source / name / 'depth'), args.out / 'Depth' / f'{stem}.png'
-            )
+            frame = Path(inside(args.source, name, str(meta)))
+            shutil.copyfile(one_file(frame / 'image'), out / 'RGB' / f'{stem}.jpg')
+            shutil.copyfile(one_file(frame / 'depth'), out / 'Depth' / f'{stem}.png')
             label = np.asarray(file[reference[0]]).T.astype(np.uint8)
-            Image.fromarray(label).save(args.out / 'labels' / f'{stem}.png')
+            Image.fromarray(label).save(out / 'labels' / f'{stem}.png')
             lists[part].append(stem)
-    for part, stems in lists.items():
-        (args.out / f'{part}.txt').write_text('\n'.join(stems))
+        for part, stems in lists.items():
+            (out / f'{part}.txt').write_text('\n'.join(stems))
     print(f'wrote {args.out}: {", ".join(f"{k} {len(v)}" for k, v in lists.items())}')
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -12,15 +12,15 @@ Example:
         --train 1000 --val 500
 """
 
-import argparse
 import re
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from mango_mm.apis.command import Parser, non_negative_int, run_tool
 from mango_mm.datasets.domains import DOMAINS, get_domain
-from mango_mm.datasets.transforms.loading import read_image
+from mango_mm.files import read_image
 
 NAME = re.compile(r'point_(\d+)_view_(\d+)_domain_(\w+)\.png')
 TEMPLATE = '{{domain}}/point_{}_view_{}_domain_{{domain}}.png'
@@ -81,17 +81,15 @@ def split(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__)
     parser.add_argument('root', type=Path)
     parser.add_argument(
         '--domains', nargs='+', choices=sorted(DOMAINS),
         default=['rgb', 'normal', 'reshading', 'depth_euclidean', 'edge_occlusion', 'edge_texture'],
     )  # fmt: skip
-    parser.add_argument('--train', type=int, help='views to list for training')
-    parser.add_argument('--val', type=int, help='views to list for validation')
-    parser.add_argument('--seed', type=int, default=0, help='of the split')
+    parser.add_argument('--train', type=non_negative_int, help='views to list for training')
+    parser.add_argument('--val', type=non_negative_int, help='views to list for validation')
+    parser.add_argument('--seed', type=non_negative_int, default=0, help='of the split')
     args = parser.parse_args()
     if (args.train is None) != (args.val is None):
         raise SystemExit('--train and --val belong together.')
@@ -116,4 +114,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

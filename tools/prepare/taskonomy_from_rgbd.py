@@ -3,22 +3,22 @@ r"""Make Taskonomy's domains from RGB-D frames: normals, shading, edges, distanc
 Reads a tab list (``rgb/X.jpg<TAB>masks/X.png<TAB>depth/X.png``, depth in 16 bits) and writes
 ``OUT/{domain}/point_N_view_L_domain_{domain}.png``, L the number of the list, with
 ``OUT/{train,val}_domain.txt``.
-They are estimates from a sensor: see mango_mm/datasets/rgbd_domains.py. Frames that are there
-already are kept, so that an interrupted run goes on.
+They are estimates from a sensor: see mango_mm/datasets/rgbd_domains.py. An interrupted run goes
+on with the same options; OUT is there when it is whole.
 
 Example:
     python tools/prepare/taskonomy_from_rgbd.py data/nyuv2 data/taskonomy-nyuv2
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from mango_mm.apis.command import Parser, positive_float, run_tool
 from mango_mm.datasets.rgbd_domains import DOMAINS_OF_FRAME, Camera, domains_of_frame
-from mango_mm.datasets.transforms.loading import read_image
+from mango_mm.files import inside, is_made, made_whole, read_image, read_lines
 
 TEMPLATE = '{{domain}}/point_{number}_view_{view}_domain_{{domain}}.png'
 
@@ -44,37 +44,49 @@ def convert(rgb_path: Path, depth_path: Path, scale: float, out: Path, template:
         unfinished.replace(path)
 
 
+def convert_list(source: Path, name: str, scale: float, out: Path, view: int) -> None:
+    """Write all frames of one list, and the list of what was written."""
+    path = Path(inside(source, name, '--lists'))
+    if not path.is_file():
+        raise FileNotFoundError(f'the list {path} does not exist.')
+    templates = []
+    for number, line in tqdm(read_lines(path), desc=name, unit='frame'):
+        where = f'{path}, line {number}'
+        columns = line.split('\t')
+        if len(columns) != 3:
+            raise ValueError(f'{where} must have three columns; got {line!r}.')
+        rgb, _, depth = (Path(inside(source, column, where)) for column in columns)
+        # The number in the name, where there is one, keeps the frame recognisable.
+        stem = rgb.stem
+        template = TEMPLATE.format(number=int(stem) if stem.isdigit() else number, view=view)
+        convert(rgb, depth, scale, out, template)
+        templates.append(template)
+    if len(set(templates)) != len(templates):
+        raise ValueError(f'{path} names a frame twice.')
+    (out / f'{Path(name).stem}_domain.txt').write_text('\n'.join(templates) + '\n')
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__)
     parser.add_argument('source', type=Path, help='folder of the RGB-D data set')
     parser.add_argument('out', type=Path, help='folder to write')
-    parser.add_argument('--scale', type=float, default=5000.0, help='stored depth of one metre')
+    parser.add_argument(
+        '--scale', type=positive_float, default=5000.0, help='stored depth of one metre'
+    )
     parser.add_argument('--lists', nargs='+', default=['train.txt', 'val.txt'])
     args = parser.parse_args()
-    for view, name in enumerate(args.lists):
-        path = args.source / name
-        if not path.is_file():
-            raise SystemExit(f'the list {path} does not exist.')
-        lines = [line for line in path.read_text().splitlines() if line.strip()]
-        templates = []
-        for number, line in enumerate(tqdm(lines, desc=name, unit='frame'), 1):
-            columns = line.split('\t')
-            if len(columns) != 3:
-                raise SystemExit(f'{path}, line {number} must have three columns; got {line!r}.')
-            stem = Path(columns[0]).stem
-            # The number in the name, where there is one, keeps the frame recognisable.
-            template = TEMPLATE.format(number=int(stem) if stem.isdigit() else number, view=view)
-            convert(
-                args.source / columns[0], args.source / columns[2], args.scale, args.out, template
-            )
-            templates.append(template)
-        if len(set(templates)) != len(templates):
-            raise SystemExit(f'{path} names a frame twice.')
-        (args.out / f'{Path(name).stem}_domain.txt').write_text('\n'.join(templates) + '\n')
+    recipe = (
+        f'taskonomy_from_rgbd.py: {args.source.resolve()}, lists {args.lists}, '
+        f'scale {args.scale}, v2'
+    )
+    if is_made(args.out, recipe):
+        print(f'{args.out} is there already')
+        return
+    with made_whole(args.out, recipe) as folder:
+        for view, name in enumerate(args.lists):
+            convert_list(args.source, name, args.scale, folder, view)
     print(f'wrote {args.out}')
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -9,6 +9,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from mango_mm.datasets.mini.movies import make_film
+from mango_mm.files import is_made, made_whole
 
 __all__ = ['write_movies']
 
@@ -27,13 +28,22 @@ def write_movies(
 
     Returns:
         ``root``.
+
+    Raises:
+        ValueError: If a number is negative, or ``root`` holds something else.
     """
     root = Path(root)
-    done = root / 'complete.txt'
+    if min(train, dev, test) < 0:
+        raise ValueError(f'numbers of films must be positive; got {train}, {dev}, {test}.')
     recipe = f'{train} {dev} {test} {seed} v1'
-    if done.exists() and done.read_text() == recipe:
-        return root
-    (root / 'dataset').mkdir(parents=True, exist_ok=True)
+    if not is_made(root, recipe):
+        with made_whole(root, recipe) as folder:
+            _write(folder, train, dev, test, seed)
+    return root
+
+
+def _write(root: Path, train: int, dev: int, test: int, seed: int) -> None:
+    (root / 'dataset').mkdir(exist_ok=True)
     total, splits, first = train + dev + test, {}, 0
     for split, count in (('train', train), ('dev', dev), ('test', test)):
         splits[split] = [f'{i:07d}' for i in range(first, first + count)]
@@ -45,5 +55,3 @@ def write_movies(
         written = {'title': f'Film {number}', 'plot': [film.plot], 'genres': list(film.genres)}
         path.with_suffix('.json').write_text(json.dumps(written))
     (root / 'split.json').write_text(json.dumps(splits))
-    done.write_text(recipe)
-    return root

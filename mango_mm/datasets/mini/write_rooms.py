@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from mango_mm.datasets.domains import DEPTH_UNITS_PER_M, DOMAINS
 from mango_mm.datasets.mini.rooms import Frame, render_room
+from mango_mm.files import is_made, made_whole
 
 __all__ = ['write_rooms']
 
@@ -47,14 +48,25 @@ def write_rooms(
 
     Returns:
         ``root``.
+
+    Raises:
+        ValueError: If a number is negative, or ``root`` holds something else.
     """
     root = Path(root)
-    done = root / 'complete.txt'
+    if min(train, val) < 0 or min(size) < 1:
+        raise ValueError(f'frames and sizes must be positive; got {train} + {val} of {size}.')
     recipe = f'{train} {val} {size} {seed} {taskonomy} v1'
-    if done.exists() and done.read_text() == recipe:
-        return root
+    if not is_made(root, recipe):
+        with made_whole(root, recipe) as folder:
+            _write(folder, train, val, size, seed, taskonomy=taskonomy)
+    return root
+
+
+def _write(
+    root: Path, train: int, val: int, size: tuple[int, int], seed: int, *, taskonomy: bool
+) -> None:
     for folder in ('rgb', 'masks', 'depth'):
-        (root / folder).mkdir(parents=True, exist_ok=True)
+        (root / folder).mkdir(exist_ok=True)
     splits = {'train': range(1, train + 1), 'val': range(train + 1, train + val + 1)}
     for split, numbers in splits.items():
         lines, views = [], []
@@ -66,8 +78,6 @@ def write_rooms(
         (root / f'{split}.txt').write_text('\n'.join(lines))
         if taskonomy:
             (root / f'{split}_domain.txt').write_text('\n'.join(views))
-    done.write_text(recipe)
-    return root
 
 
 def _write_nyu(root: Path, number: int, frame: Frame) -> str:

@@ -18,7 +18,7 @@ from mmcv.transforms.utils import cache_randomness
 from numpy.typing import NDArray
 
 from mango_mm.datasets.domains import get_domain
-from mango_mm.datasets.transforms.loading import read_image
+from mango_mm.files import read_image
 from mango_mm.registry import TRANSFORMS
 
 __all__ = ['LoadDomains', 'RandomCropDomains', 'RandomFlipDomains', 'ResizeDomains']

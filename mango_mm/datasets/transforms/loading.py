@@ -12,42 +12,20 @@ Decoding is Pillow's, because OpenCV returns a truncated file as a half-gray ima
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
 from mmcv.transforms import BaseTransform
 from numpy.typing import NDArray
-from PIL import Image
 
 from mango_mm.datasets.transforms import trace
+from mango_mm.files import read_image
 from mango_mm.registry import TRANSFORMS
 
-__all__ = ['LoadDepth', 'LoadImage', 'LoadSegmentation', 'read_image', 'read_rgb']
+__all__ = ['LoadDepth', 'LoadImage', 'LoadSegmentation', 'read_rgb']
 
-# What data sets are made of. Pillow knows many more, one of which starts a program (EPS).
-FORMATS = ('PNG', 'JPEG', 'TIFF', 'BMP', 'WEBP', 'PPM', 'GIF')
 ENCODINGS = ('metric', 'sun', 'relative', 'metres')
 SUN_MAX_M = 8.0  # the toolbox of SUN RGB-D cuts there
-
-
-def read_image(source: Any, what: str) -> Image.Image:
-    """Open and fully decode an image.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is not an image, is truncated, or claims more pixels than Pillow's
-            bound against decompression bombs; names the file.
-    """
-    if not os.path.isfile(source):
-        raise FileNotFoundError(f'the {what} file {source} does not exist.')
-    try:
-        with open(source, 'rb') as file:  # closed on errors too
-            image = Image.open(file, formats=FORMATS)
-            image.load()
-    except Exception as error:  # its decoders raise anything on broken files
-        raise ValueError(f'the {what} file {source} cannot be decoded: {error}.') from error
-    return image
 
 
 def read_rgb(source: Any, what: str) -> NDArray[np.uint8]:

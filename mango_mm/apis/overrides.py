@@ -1,0 +1,130 @@
+"""Overrides of a config: keys that exist, counts that can be counts.
+
+mmengine takes any key, so that a misspelt one changes nothing and says nothing.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import mmengine.registry as root
+from mmengine.config import Config
+from mmengine.registry import Registry
+from mmengine.runner import Runner
+from torch.utils.data import DataLoader
+
+__all__ = ['check_counts', 'check_keys']
+
+# What Runner and our own apis read at the top of a config, beside what the config has.
+TOP = set(inspect.signature(Runner.__init__).parameters) | {'tta_model', 'tta_pipeline', 'strategy'}
+# Dicts that name no type, and what they may hold; None: anything.
+LOADER = {*inspect.signature(DataLoader.__init__).parameters, 'num_batch_per_epoch'} - {'self'}
+TYPELESS: dict[str, set[str | None]] = {
+    **dict.fromkeys(('train_dataloader', 'val_dataloader', 'test_dataloader'), {*LOADER}),
+    'randomness': {'seed', 'diff_rank_seed', 'deterministic'},
+    'optim_wrapper': {
+        'type', 'optimizer', 'constructor', 'paramwise_cfg', 'clip_grad', 'accumulative_counts',
+        'loss_scale', 'dtype', 'use_fsdp',
+    },
+    'default_hooks': {None},
+    'custom_keys': {None},
+}  # fmt: skip
+COUNTS = {  # least value by key
+    'train_cfg.max_iters': 1,
+    'train_cfg.max_epochs': 1,
+    'train_cfg.val_interval': 1,
+    **{f'{p}_dataloader.batch_size': 1 for p in ('train', 'val', 'test')},
+    **{f'{p}_dataloader.num_workers': 0 for p in ('train', 'val', 'test')},
+    'default_hooks.logger.interval': 1,
+    'optim_wrapper.accumulative_counts': 1,
+}
+
+
+def check_keys(config: Config, keys: Iterator[str] | list[str]) -> None:
+    """Raise unless every key, with dots, is in the config or is an argument of what it configures.
+
+    Raises:
+        KeyError: Naming the key, and those that are nearly the same.
+    """
+    for key in keys:
+        node: Any = config._cfg_dict
+        path = key.split('.')
+        for depth, name in enumerate(path):
+            if isinstance(node, (list, tuple)):
+                if not name.isdigit() or int(name) >= len(node):
+                    raise KeyError(
+                        f'{key}: {".".join(path[:depth])} is a list of {len(node)}; got {name!r}.'
+                    )
+                node = node[int(name)]
+                continue
+            known = set(node) if isinstance(node, Mapping) else set()
+            if name in known:
+                node = node[name]
+                continue
+            known |= _arguments(node, path[depth - 1]) if depth else TOP
+            if name not in known and None not in known:
+                near = difflib.get_close_matches(name, [k for k in known if k], 3)
+                raise KeyError(
+                    f'the config has no key {key!r}: {".".join(path[:depth]) or "it"} has '
+                    f'{sorted(k for k in known if k)}'
+                    + (f'; {near[0]!r} is meant?' if near else '.')
+                    + ' --allow-new-keys takes it all the same.'
+                )
+            break  # a new argument: what is below it is its own
+
+
+def _arguments(node: Any, name: str) -> set[str | None]:
+    """Arguments of the class that a dict configures; None among them: nobody knows."""
+    if not isinstance(node, Mapping):
+        return set()
+    if name in TYPELESS:
+        return set(TYPELESS[name])
+    if not node:
+        return {None}
+    kind = node.get('type')
+    if kind is None:
+        return set()
+    if isinstance(kind, str):
+        kind = _look_up(kind)
+    if not inspect.isclass(kind):
+        return {None}
+    found: set[str | None] = set()
+    for cls in kind.__mro__:
+        if '__init__' not in vars(cls):
+            continue
+        parameters = inspect.signature(cls.__init__).parameters.values()
+        found |= {p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
+        if not any(p.kind == p.VAR_KEYWORD for p in parameters):
+            return found - {'self'}
+    return found | {None} if found else {None}
+
+
+def _look_up(name: str) -> Any:
+    for registry in vars(root).values():
+        if isinstance(registry, Registry):
+            try:
+                kind = registry.get(name)
+            except Exception:  # noqa: BLE001  # a host that is not there
+                kind = None
+            if kind is not None:
+                return kind
+    return None
+
+
+def check_counts(config: Config) -> None:
+    """Raise unless numbers of iterations, samples and workers can be such.
+
+    Raises:
+        ValueError: Naming the key, what it must be at least, and what came.
+    """
+    for key, least in COUNTS.items():
+        node: Any = config._cfg_dict
+        for name in key.split('.'):
+            node = node.get(name) if isinstance(node, Mapping) else None
+        if node is None:
+            continue
+        if isinstance(node, bool) or not isinstance(node, int) or node < least:
+            raise ValueError(f'{key} must be a whole number of at least {least}; got {node!r}.')
