@@ -283,7 +283,13 @@ def made_whole(root: str | Path, recipe: str) -> Iterator[Path]:
             shutil.rmtree(begun)
         begun.mkdir(parents=True, exist_ok=True)
         note.write_text(recipe)
-        yield begun
+        try:
+            yield begun
+        except BaseException:
+            if [p.name for p in begun.iterdir()] == [note.name]:  # nothing to go on with
+                shutil.rmtree(begun)
+                (root.parent / f'.{root.name}.lock').unlink()
+            raise
         note.replace(begun / COMPLETE)
         if root.exists():
             old = root.parent / f'.{root.name}.replaced'

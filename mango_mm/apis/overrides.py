@@ -16,6 +16,8 @@ from mmengine.registry import Registry
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
+from mango_mm import registry as ours
+
 __all__ = ['check_counts', 'check_keys']
 
 # What Runner and our own apis read at the top of a config, beside what the config has.
@@ -103,7 +105,8 @@ def _arguments(node: Any, name: str) -> set[str | None]:
 
 
 def _look_up(name: str) -> Any:
-    for registry in vars(root).values():
+    # Ours first, as ``build_ours`` does.
+    for registry in (*vars(ours).values(), *vars(root).values()):
         if isinstance(registry, Registry):
             try:
                 kind = registry.get(name)
