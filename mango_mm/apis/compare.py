@@ -198,7 +198,10 @@ def _ended(pool: ThreadPoolExecutor, children: Children) -> Any:
 
 
 def _check(
-    runs: Sequence[Run], lines: Sequence[Mapping[str, Any]], options: Sequence[str], where: Path
+    runs: Sequence[Run],
+    lines: Sequence[Mapping[str, Any]],
+    options: Sequence[str],
+    where: Path = Path('results.jsonl'),
 ) -> None:
     """Raise if results are of other runs than these, or runs in no order that works."""
     known: dict[str, Run] = {}
