@@ -230,7 +230,7 @@ def _check(
         if {*line['options']} != wanted or Path(line['config']).name != Path(known_run.config).name:
             differ = sorted({*line['options']} ^ wanted) or [line['config'], known_run.config]
             raise ValueError(
-                f'there is a result of {line["name"]!r}, seed {line["seed"]}, with another config '
+                f'{where} has a result of {line["name"]!r}, seed {line["seed"]}, with another config '
                 f'or other options ({differ}). Take another folder, or remove its line.'
             )
 

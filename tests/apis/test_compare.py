@@ -52,7 +52,7 @@ def test_a_result_of_other_options_is_not_taken_for_this_one(tmp_path):
     assert compare([Run('a', 'y/a.py', ('k=1',))], [0], tmp_path) == [a_line()]
     assert compare([Run('a', 'y/a.py')], [0], tmp_path, options=['k=1']) == [a_line()]
     for other in (Run('a', 'x/a.py', ('k=2',)), Run('a', 'x/b.py', ('k=1',))):
-        with pytest.raises(ValueError, match="a result of 'a', seed 0, with another config"):
+        with pytest.raises(ValueError, match="has a result of 'a', seed 0, with another config"):
             compare([other], [0], tmp_path)
     with pytest.raises(ValueError, match=r"b comes after \['a'\], which must be listed before"):
         compare([Run('b', 'b.py', after=('a',)), Run('a', 'a.py')], [0], tmp_path / 'new')

@@ -18,6 +18,7 @@ interpreter can be traced to it.
 
 import contextlib
 import faulthandler
+import importlib.util
 import io
 import json
 import logging
@@ -36,10 +37,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import h5py
+import matplotlib
 import numpy as np
 import torch
 from PIL import Image
 
+from mango_mm.apis.compare import Run, _check
 from mango_mm.apis.suite import load_suite
 from mango_mm.checkpoints import find_checkpoint, load_safely
 from mango_mm.datasets.mm_imdb import MMIMDbDataset
@@ -53,6 +56,8 @@ from mango_mm.datasets.transforms import (
     LoadPoster,
     LoadSegmentation,
 )
+from mango_mm.files import append_line, read_json_lines
+from mango_mm.visualization.report import render_page, report_of
 
 ALLOWED = (ValueError, FileNotFoundError, IsADirectoryError, PermissionError)
 LIMIT_S = 20
@@ -539,6 +544,164 @@ def case_suite(rng, root):
     load_suite(path)
 
 
+def case_suite_aliases(rng, root):
+    """Aliases within bounds are a convenience, beyond them a bomb."""
+    config = write(root / 'c.py', b'model = dict()')
+    depth, width = rng.randrange(1, 12), rng.randrange(1, 12)
+    lines = ['title: T', 'options:', '  x0: &x0 [1, 2]']
+    for level in range(1, depth):
+        aliases = ', '.join([f'*x{level - 1}'] * width)
+        lines.append(f'  x{level}: &x{level} [{aliases}]')
+    if rng.random() < 0.1:
+        lines.append(f'  x{depth}: &x{depth} [*x{depth}]')
+    lines += ['runs:', f'  - {{name: A, config: {config}}}']
+    suite = load_suite(write(root / 's.yml', '\n'.join(lines).encode()))
+    need(sum(map(len, suite.options)) < 2**20, 'blown up')
+
+
+def case_run_name(rng, root):
+    config = write(root / 'c.py', b'model = dict()')
+    name = rng.choice([*ESCAPES, *NAMES, '../../x', 'a/b', '/tmp/x', 'x' * 100, '~root', 3, 1.5])
+    runs = json.dumps([{'name': name, 'config': str(config)}])
+    suite = load_suite(write(root / 's.yml', f'title: T\nruns: {runs}'.encode()))
+    (run,) = suite.runs
+    inside_root(root, root / run.name)
+    need((root / run.name).parent == root, run.name)
+
+
+def case_hdf5_links(rng, root):
+    """Tables that are somewhere else, or claim any size."""
+    root.mkdir(exist_ok=True)
+    path, other = root / 'multimodal_imdb.hdf5', root.parent / 'secret.hdf5'
+    with h5py.File(other, 'w') as file:
+        file['features'] = np.ones((4, 300), 'f4')
+    (root.parent / 'secret.raw').write_bytes(bytes(4800))
+    with h5py.File(path, 'w') as file:
+        file['genres'] = np.eye(4, 23, dtype='i4')
+        file['genres'].attrs['target_names'] = json.dumps(genre_names())
+        file['images'] = noise(rng, (4, 3, 8, 5)).astype('i4')
+        file['vgg_features'] = noise(rng, (4, 4096), 'float32')
+        file.attrs['split'] = np.array(
+            [(b'train', 0, 4)], dtype=[('split', 'S5'), ('start', 'i8'), ('stop', 'i8')]
+        )
+        kind = rng.randrange(8)
+        if kind < 2:
+            file['features'] = np.ones((4, 300), 'f4')
+        elif kind == 2:
+            file['features'] = h5py.ExternalLink(str(other), '/features')
+        elif kind == 3:
+            file['x'] = h5py.ExternalLink(str(other), '/')
+            file['features'] = h5py.SoftLink('/x/features')
+        elif kind == 4:
+            raw = [(str(root.parent / 'secret.raw'), 0, 4800)]
+            file.create_dataset('features', (4, 300), 'f4', external=raw)
+        elif kind == 5:
+            layout = h5py.VirtualLayout((4, 300), 'f4')
+            layout[:] = h5py.VirtualSource(str(other), 'features', (4, 300))
+            file.create_virtual_dataset('features', layout)
+        elif kind == 6:
+            size = 2 ** rng.randrange(29, 45)
+            file.create_dataset('features', (4, size), 'f4', chunks=(1, 1024))
+        else:
+            file.create_group('features')
+    data = MMIMDbDataset('train', layout='hdf5', data_root=str(root), pipeline=[])
+    need(kind < 2, 'a table from outside, or of any size, was read', kind)
+    LoadFilmFeatures()(dict(data.get_data_info(1)))
+
+
+def case_report(rng, root):
+    """A run's folder from a stranger."""
+    run = root / '20260101_000000'
+    scalars = [json.dumps({'step': i, 'loss': 1.0 / i, 'lr': 0.1, 'time': 0.1}) for i in (1, 2, 3)]
+    scalars.append(json.dumps({'step': 3, 'mIoU': rng.choice([1.0, 'x', None, [1], 1e400])}))
+    text = '\n'.join(scalars).encode()
+    write(run / 'vis_data/scalars.json', mutate(rng, text) if rng.random() < 0.3 else text)
+    secret = write(root.parent / 'secret.png', healthy('rgb', rng))
+    for place in ('likelihood/map.png', f'{run.name}/panels/step_000003/a.png'):
+        path = root / place
+        if rng.random() < 0.7:
+            write(path, healthy('rgb', rng))
+        elif rng.random() < 0.3:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.symlink_to(secret)
+        elif rng.random() < 0.5:
+            write(path, b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n')
+        else:
+            write(path, any_image(rng))
+    write(root / 'robustness/table.md', rng.choice([
+        b'| a | b |\n|---|---|\n| <script>alert(1)</script> | 2 |', b'|', b'||||', b'| a\n|', b'',
+    ]))  # fmt: skip
+    config = root / 'config.py'
+    if rng.random() < 0.1:
+        config.symlink_to(secret)
+    else:
+        write(config, b'model = "</pre><script>x</script>"')
+    before, tempfile.tempdir = tempfile.tempdir, str(root)  # curves are drawn in a folder there
+    try:
+        page = render_page(*report_of(root))
+    finally:
+        tempfile.tempdir = before
+    need('<script' not in page, 'a script in the page')
+    need('src="data:' in page or 'img' not in page, 'a picture from elsewhere')
+
+
+def case_prepare(rng, root):
+    """The tools that follow a list, with any list."""
+    lines, files = [], []
+    for name in usable_names(rng, 2):
+        parts = [f'{folder}/{name}.png' for folder in ('rgb', 'masks', 'depth')]
+        kinds = ('rgb', 'reshading', 'depth_euclidean')
+        files += [write(root / p, healthy(k, rng)) for p, k in zip(parts, kinds)]
+        lines.append('\t'.join(parts))
+    lay_links(rng, root, files)
+    write(root / 'train.txt', any_lines(rng, lines))
+    if rng.random() < 0.2:
+        (root / 'out').mkdir()
+        write(root / 'out/photo.jpg', b'somebody else')
+    tool = rng.choice([['shrink.py', '--short-side', '4'],
+                       ['taskonomy_from_rgbd.py', '--lists', 'train.txt']])  # fmt: skip
+    sys.argv = [tool[0], str(root), str(root / 'out'), *tool[1:]]
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        try:
+            tool_main(tool[0])
+        except SystemExit as end:  # known errors of these tools
+            raise ValueError(str(end.code)) from end
+    need((root / 'out/complete.txt').is_file(), 'not complete')
+    need(not (root / 'out/photo.jpg').exists(), 'another folder was taken')
+
+
+def tool_main(name):
+    path = Path(__file__).resolve().parents[2] / 'tools/prepare' / name
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.main()
+
+
+def case_results(rng, root):
+    """What an interrupted comparison left behind."""
+    lines = [json.dumps({'name': n, 'seed': s, 'options': [], 'config': 'c.py', 'seconds': 1.0,
+                         'mIoU': 1.0}) for n in 'ab' for s in (0, 1)]  # fmt: skip
+    if rng.random() < 0.2:
+        lines.append(lines[0])
+    content = '\n'.join(lines).encode() + rng.choice([b'', b'\n'])
+    broken = rng.random()
+    if broken < 0.3:
+        content = content[: rng.randrange(len(content))]
+    elif broken < 0.6:
+        content = mutate(rng, content)
+    write(root / 'results.jsonl', content)
+    runs = [Run('a', 'c.py'), Run('b', 'c.py')]
+    with contextlib.redirect_stdout(io.StringIO()):
+        found, said = read_json_lines(root / 'results.jsonl')
+    _check(runs, found, [], root / 'results.jsonl')
+    need(len({(x['name'], x['seed']) for x in found}) == len(found), 'one run twice', found)
+    need(all(str(root) in message for message in said), said)
+    append_line(root / 'results.jsonl', lines[3])
+    again, _ = read_json_lines(root / 'results.jsonl')
+    need(len(again) == len(found) + 1, 'a line was lost')
+
+
 def inside_root(root, path):
     need(os.path.normpath(path).startswith(f'{root}{os.sep}'), path, 'is outside of', root)
 
@@ -559,6 +722,7 @@ class Audit:
     def __init__(self):
         self.root, self.found = None, []
         self.code = (sys.prefix, sys.base_prefix, '/usr', '/proc', '/sys', '/dev', '/opt',
+                     os.path.realpath(sys.prefix), matplotlib.get_cachedir(),
                      str(Path(__file__).resolve().parents[2]))  # fmt: skip
         sys.addaudithook(self)
 
@@ -567,6 +731,8 @@ class Audit:
             return
         if event == 'open' and isinstance(arguments[0], (str, bytes)):
             path = os.path.abspath(os.fsdecode(arguments[0]))
+            if isinstance(arguments[1], str) and set(arguments[1]) & set('wax'):
+                return  # the case itself lays out what must not be read
             if not path.startswith((self.root, *self.code)):
                 self.found.append(path)
         elif event in ('subprocess.Popen', 'os.system', 'socket.connect', 'os.exec'):

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 FUZZ = Path(__file__).with_name('fuzz.py')
-CATEGORIES = 11
+CATEGORIES = 17
 
 
 @pytest.mark.slow
 def test_every_loader_and_list_parser_survives(reliability):
-    count = reliability.scale(short=60, full=1200)
+    count = reliability.scale(short=60, full=900)
     done = subprocess.run(
         [sys.executable, '-W', 'ignore', str(FUZZ), '0', str(count)],
-        capture_output=True, text=True, timeout=reliability.scale(short=300, full=3000),
+        capture_output=True, text=True, timeout=reliability.scale(short=600, full=4000),
     )  # fmt: skip
     assert done.returncode == 0, f'the interpreter died: {done.stderr[-2000:]}'
     reports = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{')]
