@@ -7,6 +7,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
 SEEDS ?= 0
+JOBS ?= 2
 
 .PHONY: setup demo demo-translation demo-imdb test test-slow check lint clean
 
@@ -29,11 +30,11 @@ lint: setup
 	$(RUN) -m mypy
 
 test: lint
-	$(RUN) -m pytest -q --doctest-modules mango_mm tests
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n $(JOBS) --dist loadfile --doctest-modules mango_mm tests
 
 # The long forms of tests/reliability: 120 faults, 13,200 broken files, every mini config. Half an hour.
 test-slow: setup
-	MANGO_RELIABILITY=full $(RUN) -W ignore -m pytest -q tests/reliability \
+	MANGO_RELIABILITY=full OMP_NUM_THREADS=1 $(RUN) -W ignore -m pytest -q -n $(JOBS) --dist loadfile tests/reliability \
 		tests/tools/test_export_onnx.py tests/engine/test_whole_checkpoints.py \
 		tests/engine/test_finite_loss_hook.py tests/flows/test_compile.py
 

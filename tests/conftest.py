@@ -1,4 +1,4 @@
-"""Shared by all tests: fixed seeds, two threads, small Hypothesis budgets."""
+"""Shared by all tests: fixed seeds, one thread a worker, small Hypothesis budgets."""
 
 import importlib.util
 import os
@@ -27,7 +27,7 @@ if importlib.util.find_spec('mmseg') is None:
 @pytest.fixture(autouse=True)
 def _reproducible():
     torch.manual_seed(0)
-    torch.set_num_threads(2)
+    torch.set_num_threads(1 if 'PYTEST_XDIST_WORKER' in os.environ else 2)
 
 
 @pytest.fixture(scope='session')

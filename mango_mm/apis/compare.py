@@ -230,8 +230,8 @@ def _check(
         if {*line['options']} != wanted or Path(line['config']).name != Path(known_run.config).name:
             differ = sorted({*line['options']} ^ wanted) or [line['config'], known_run.config]
             raise ValueError(
-                f'{where} has a result of {line["name"]!r}, seed {line["seed"]}, with another config '
-                f'or other options ({differ}). Take another folder, or remove its line.'
+                f'{where} has a result of {line["name"]!r}, seed {line["seed"]}, with another '
+                f'config or other options ({differ}). Take another folder, or remove its line.'
             )
 
 

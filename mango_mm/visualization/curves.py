@@ -10,7 +10,7 @@ from typing import Any
 from mango_mm.files import read_json_lines
 from mango_mm.visualization.figures import pyplot, save_figure
 
-__all__ = ['draw_curves', 'read_scalars']
+__all__ = ['draw_curves', 'points_of', 'read_scalars']
 
 
 def read_scalars(work_dir: str | Path) -> list[dict[str, Any]]:
@@ -33,6 +33,22 @@ def read_scalars(work_dir: str | Path) -> list[dict[str, Any]]:
     return lines
 
 
+def points_of(
+    lines: Sequence[Mapping[str, Any]], key: str, *, validation: bool
+) -> list[tuple[float, float]]:
+    """Step and value of a scalar, of the lines of training or of those of validations.
+
+    A line of training has the learning rate; mmengine writes a validation without.
+    """
+    return [
+        (line['step'], line[key])
+        for line in lines
+        if ('lr' not in line and 'base_lr' not in line) == validation
+        and isinstance(line.get(key), (int, float))
+        and isinstance(line.get('step'), (int, float))
+    ]
+
+
 def draw_curves(runs: Mapping[str, str | Path], keys: Sequence[str], path: str | Path) -> None:
     """One plot per key, one line per run, over iterations.
 
@@ -47,10 +63,20 @@ def draw_curves(runs: Mapping[str, str | Path], keys: Sequence[str], path: str |
     figure, axes = plt.subplots(1, len(keys), figsize=(4.5 * len(keys), 3.5), squeeze=False)
     for axis, key in zip(axes[0], keys):
         for name, lines in scalars.items():
-            points = [(line['step'], line[key]) for line in lines if key in line and 'step' in line]
-            if points:
-                # A line through one or two validations cannot be seen.
-                axis.plot(*zip(*points), label=name, marker='o' if len(points) < 5 else None)
+            colour = None
+            for validation in (False, True):
+                points = points_of(lines, key, validation=validation)
+                if not points:
+                    continue
+                # What both report (nll_per_dim) is two curves: of batches in training mode, and
+                # of whole validations. A line through one or two points cannot be seen.
+                several = colour is not None
+                (line,) = axis.plot(
+                    *zip(*points), label=f'{name}, validation' if several else name,
+                    marker='o' if validation or len(points) < 5 else None,
+                    linestyle='--' if several else '-', color=colour,
+                )  # fmt: skip
+                colour = line.get_color()
         axis.set(title=key, xlabel='iteration')
         axis.grid(alpha=0.3)
         if axis.lines:

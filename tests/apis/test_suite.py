@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from mmengine.config import DictAction
 from rooms import ROOT
 
 from mango_mm.apis import load_config
@@ -33,7 +34,8 @@ def test_every_run_of_a_suite_is_a_config_that_takes_its_options(path):
     iterations = set()
     for run in suite.runs:
         plain = [o.split('=', 1) for o in suite.options if not o.startswith(('val_', 'test_'))]
-        config = load_config(run.config, options={k: v for k, v in plain})
+        given = {k: DictAction._parse_iterable(v) for k, v in plain}  # as the tool does
+        config = load_config(run.config, options=given, new_keys=False)
         iterations.add(int(config.train_cfg.max_iters))
         before = load_config(run.config).to_dict()
         for option in run.options:

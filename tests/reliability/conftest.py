@@ -30,6 +30,28 @@ class Tally:
 
 def pytest_configure(config):
     config._reliability = Tally(os.environ.get('MANGO_RELIABILITY') == 'full')
+    if config.pluginmanager.hasplugin('dsession'):
+        config.pluginmanager.register(_Workers(), 'reliability-workers')
+
+
+class _Workers:
+    """Adds what pytest-xdist's workers have counted."""
+
+    def pytest_testnodedown(self, node, error):
+        counted = getattr(node, 'workeroutput', {}).get('reliability')
+        if counted:
+            tally = node.config._reliability
+            tally.case_count += counted['cases']
+            tally.fault_count += counted['faults']
+            tally.notes += counted['notes']
+
+
+def pytest_sessionfinish(session):
+    if hasattr(session.config, 'workeroutput'):
+        tally = session.config._reliability
+        session.config.workeroutput['reliability'] = dict(
+            cases=tally.case_count, faults=tally.fault_count, notes=tally.notes
+        )
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from mango_mm.visualization import (
     draw_panel,
     draw_ratios,
 )
+from mango_mm.visualization.curves import points_of
 from mango_mm.visualization.panels import GAP, TITLE_HEIGHT
 
 
@@ -40,6 +41,19 @@ def test_a_panel_holds_its_pictures_side_by_side(tmp_path):
     assert (panel[TITLE_HEIGHT:, :width] == [200, 0, 0]).all()
     assert (panel[TITLE_HEIGHT:, width + GAP :] == [0, 0, 100]).all()
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / 'new' / 'panel.png')), panel)
+
+
+def test_training_and_validation_are_curves_apart():
+    lines = [
+        {'step': 1, 'lr': 0.1, 'loss': 3.0, 'nll_per_dim': 2.0},
+        {'step': 2, 'lr': 0.1, 'loss': 2.0, 'nll_per_dim': 1.5},
+        {'step': 2, 'mIoU': 4.0, 'nll_per_dim': 9.0},
+        {'step': 3, 'lr': 0.1, 'loss': 'cut', 'nll_per_dim': 1.0},
+    ]
+    assert points_of(lines, 'nll_per_dim', validation=False) == [(1, 2.0), (2, 1.5), (3, 1.0)]
+    assert points_of(lines, 'nll_per_dim', validation=True) == [(2, 9.0)]
+    assert points_of(lines, 'loss', validation=False) == [(1, 3.0), (2, 2.0)]
+    assert points_of(lines, 'mIoU', validation=True) == [(2, 4.0)]
 
 
 def test_curves_are_drawn_from_what_mmengine_logged(tmp_path):
