@@ -64,7 +64,7 @@ def find_checkpoint(path: str | Path) -> str:
     Raises:
         FileNotFoundError: If there is none.
     """
-    path = Path(path)
+    path = given = Path(path)
     folder = path.parent if path.name in ('latest', 'latest.pth') and not path.exists() else path
     if folder.is_dir():
         pointer = folder / 'last_checkpoint'
@@ -79,7 +79,8 @@ def find_checkpoint(path: str | Path) -> str:
         if not path.is_file():
             path = Path(named)
     if not path.is_file():
-        raise FileNotFoundError(f'checkpoint {path} does not exist.')
+        named = '' if path == given else f' ({given} names it)'
+        raise FileNotFoundError(f'checkpoint {path} does not exist{named}.')
     return str(path)
 
 

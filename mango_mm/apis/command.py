@@ -30,13 +30,14 @@ __all__ = [
     'Parser',
     'check_options',
     'device_name',
+    'non_negative_float',
     'non_negative_int',
     'positive_float',
     'positive_int',
     'run_tool',
 ]
 
-OURS = Path(__file__).resolve().parents[1], Path(sys.argv[0]).resolve().parent
+PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def positive_int(text: str) -> int:
@@ -58,6 +59,11 @@ def positive_float(text: str) -> float:
     if not 0 < value < float('inf'):
         raise argparse.ArgumentTypeError(f'must be a number above 0; got {text!r}')
     return value
+
+
+def non_negative_float(text: str) -> float:
+    """A finite number of at least 0."""
+    return 0.0 if text.strip() in ('0', '0.0') else positive_float(text)
 
 
 def device_name(text: str) -> str:
@@ -166,4 +172,5 @@ def _is_known(error: BaseException) -> bool:
     raised_in = Path(frames[-1].filename).resolve() if frames else Path()
     line = (frames[-1].line or '').strip() if frames else ''
     # By a raise statement of ours, not by an operation in our code that failed.
-    return any(raised_in.is_relative_to(p) for p in OURS) and line.startswith('raise')
+    ours = PACKAGE, Path(sys.argv[0]).resolve().parent
+    return any(raised_in.is_relative_to(p) for p in ours) and line.startswith('raise')

@@ -24,7 +24,6 @@ def call(name, *words, capsys, monkeypatch):
     path = ROOT / 'tools' / name
     monkeypatch.setattr(sys, 'argv', [str(path), *map(str, words)])
     monkeypatch.setattr(sys, 'path', [str(path.parent), *sys.path])
-    monkeypatch.setattr(command, 'OURS', (ROOT / 'mango_mm', path.parent))
     spec = importlib.util.spec_from_file_location(f'tool_{path.stem}', path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -150,7 +149,7 @@ def test_a_mistake_of_ours_is_a_traceback(monkeypatch):
     def refused():
         raise ValueError('depth must be positive; got -1.')
 
-    monkeypatch.setattr(command, 'OURS', (ROOT,))
+    monkeypatch.setattr(sys, 'argv', [__file__])
     with pytest.raises(SystemExit) as end:
         command.run_tool(refused)
     assert end.value.code == 2

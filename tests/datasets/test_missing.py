@@ -27,6 +27,7 @@ def test_a_dropped_modality_is_missing_to_the_preprocessor_and_to_the_model():
         dict(rgb=dict(channels=3, mean=[0.0] * 3, std=[1.0] * 3),
              depth=dict(channels=1, mean=[5.0], std=[2.0], missing=0.0))
     )  # fmt: skip
+    processor.honours_present = True  # a MultimodalEncoderDecoder says so
     data = dict(inputs=[packed['inputs']], data_samples=[packed['data_samples']])
     x = processor(data, False)['inputs']
     torch.testing.assert_close(x[:, :3], torch.ones(1, 3, 4, 5))

@@ -128,16 +128,27 @@ def test_domains_are_made_from_rgbd_frames_and_only_once(rooms, tmp_path):
     first = Path(data[0]['rgb_path'])
     before = first.stat().st_mtime_ns
     second = Path(data[1]['edge_occlusion_path'])
-    second.unlink()  # as if interrupted
+    second.unlink()
+    # As if interrupted: what is there already is kept, the rest made.
+    begun = tmp_path / '.out.unfinished'
+    (tmp_path / 'out').rename(begun)
+    (begun / 'complete.txt').rename(begun / 'recipe.txt')
     assert prepare(rooms, tmp_path / 'out').returncode == 0
     assert first.stat().st_mtime_ns == before
     assert second.is_file()
+    assert not begun.exists()
+    other = prepare(rooms, tmp_path / 'out', '--scale', '1000')  # others, not a mixture
+    assert other.returncode == 0, other.stderr
+    assert first.stat().st_mtime_ns != before
+    assert 'is there already' in prepare(rooms, tmp_path / 'out', '--scale', '1000').stdout
 
 
 def test_an_rgbd_set_of_the_wrong_kind_is_named(rooms, tmp_path):
     done = prepare(tmp_path, tmp_path / 'out')
     assert done.returncode != 0
     assert 'train.txt does not exist' in done.stderr
-    (tmp_path / 'train.txt').write_text(f'{rooms}/rgb/000001.jpg\tx\t{rooms}/masks/000001.png')
-    done = prepare(tmp_path, tmp_path / 'out', '--lists', 'train.txt')
+    shutil.copytree(rooms, tmp_path / 'rooms')
+    listed = 'rgb/000001.jpg\tmasks/000001.png\tmasks/000001.png'
+    (tmp_path / 'rooms' / 'train.txt').write_text(listed)
+    done = prepare(tmp_path / 'rooms', tmp_path / 'out', '--lists', 'train.txt')
     assert 'must be a 16-bit grey image' in done.stderr

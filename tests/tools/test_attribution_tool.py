@@ -113,7 +113,7 @@ def test_the_tool_writes_numbers_and_pictures(work, tmp_path):
 def test_a_model_without_a_fusion_is_refused(work, tmp_path):
     done = run(work / 'rooms', TOOL, RGB, work / 'rgb.pth', '--out', tmp_path / 'out',
                '--cfg-options', *SHORT)  # fmt: skip
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert 'has no fusion of several modalities' in done.stderr
     assert 'Traceback' not in done.stderr
     with pytest.raises(ValueError, match='at least one sample'):

@@ -57,7 +57,7 @@ def test_what_is_no_density_is_named(work, tmp_path):
     with pytest.raises(ValueError, match='of another version'):
         load_density(tmp_path / 'old.pth')
     done = run(work / 'rooms', FIT, RGB, work / 'run', '--out', tmp_path / 'x.pth')
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "is not of this config's model" in done.stderr
     assert 'Traceback' not in done.stderr
 
@@ -98,6 +98,6 @@ def test_folders_without_a_run_are_refused(tmp_path):
         with pytest.raises(FileNotFoundError, match=message):
             report_of(path)
         done = run(tmp_path, REPORT, path)
-        assert done.returncode == 1
+        assert done.returncode == 2
         assert message in done.stderr
         assert 'Traceback' not in done.stderr

@@ -1,5 +1,7 @@
 """The example in the help of every analysis runs as it stands, only shorter."""
 
+import contextlib
+import io
 import re
 import runpy
 import shlex
@@ -58,9 +60,11 @@ def refused(monkeypatch, place, *words):
     monkeypatch.chdir(place)
     monkeypatch.setenv('MANGO_MINI_ROOMS', str(place / 'rooms'))
     monkeypatch.setattr(sys, 'argv', [str(word) for word in words])
-    with pytest.raises(SystemExit) as caught:
+    said = io.StringIO()
+    with pytest.raises(SystemExit) as caught, contextlib.redirect_stderr(said):
         runpy.run_path(str(words[0]), run_name='__main__')
-    return str(caught.value)
+    assert caught.value.code == 2
+    return said.getvalue()
 
 
 @pytest.mark.parametrize('name', [n for n in TOOLS if n != 'report'])

@@ -97,7 +97,7 @@ def test_sun_from_the_official_archive(tmp_path):
 )
 def test_missing_files_are_named(name, arguments, message, tmp_path):
     done = tool(name, *arguments, '--out', tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert message in done.stderr
     assert 'Traceback' not in done.stderr
 

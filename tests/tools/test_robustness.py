@@ -107,7 +107,7 @@ def test_the_tool_writes_tables_and_plots(work, tmp_path):
 )
 def test_what_is_wrong_is_one_clear_line(work, tmp_path, config, checkpoint, message):
     done = run(work / 'rooms', TOOL, config, work / checkpoint, '--out', tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert message in done.stderr.splitlines()[-1]
     with pytest.raises(ValueError, match='at least one degradation'):
         draw_severities({}, tmp_path / 'p.png', ylabel='x')

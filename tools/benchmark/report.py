@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from mango_mm.apis.command import Parser, device_name, positive_float, positive_int
+from mango_mm.apis.command import Parser, device_name, non_negative_float, positive_int
 from mango_mm.testing.measuring import describe_machine, keep_freed_memory
 from mango_mm.visualization import draw_bars
 
@@ -19,7 +19,7 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument('--threads', type=positive_int, default=2, help='of the CPU')
     parser.add_argument('--rounds', type=positive_int, default=5, help='turns of each, at least')
     parser.add_argument(
-        '--seconds', type=positive_float, default=3.0, help='of each comparison, at least'
+        '--seconds', type=non_negative_float, default=3.0, help='of each comparison, at least'
     )
     parser.add_argument(
         '--system-malloc', action='store_true', help='let glibc return freed memory, as it does'
