@@ -27,7 +27,6 @@ import torch
 from torch import Tensor, nn
 
 from mango_mm.flows.bijection import Bijection
-from mango_mm.flows.precision import float32_island
 
 __all__ = ['ActNorm']
 
@@ -71,30 +70,25 @@ class ActNorm(Bijection):
         super()._load_from_state_dict(*args, **kwargs)
         self._seen_initialised = False
 
-    @float32_island
-    def forward(self, x: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def transform(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         if self.training and not self._seen_initialised:
             if not self.initialised:
                 self._initialise(x.detach(), mask)
             self._seen_initialised = bool(self.initialised)
         y = x * self.log_scale.exp() + self.bias
-        return self._keep_padding(y, x, mask), self._log_det(x, mask)
+        return self._keep_padding(y, x, mask), self._terms(x, mask)
 
-    @float32_island
-    def inverse(self, y: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def inverse_transform(self, y: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         x = (y - self.bias) * (-self.log_scale).exp()
-        return self._keep_padding(x, y, mask), -self._log_det(y, mask)
+        return self._keep_padding(x, y, mask), -self._terms(y, mask)
 
     @staticmethod
     def _keep_padding(mapped: Tensor, original: Tensor, mask: Tensor | None) -> Tensor:
         return mapped if mask is None else torch.where(mask[..., None], mapped, original)
 
-    def _log_det(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        if mask is None:
-            tokens = x.new_full((x.shape[0],), x.shape[1])
-        else:
-            tokens = mask.sum(dim=1).to(x.dtype)
-        return tokens * self.log_scale.sum()
+    def _terms(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        total = self.log_scale.sum()
+        return total.expand(x.shape[:2]) if mask is None else mask * total
 
     @torch.no_grad()
     def _initialise(self, x: Tensor, mask: Tensor | None) -> None:

@@ -22,7 +22,6 @@ import torch
 from torch import Tensor, nn
 
 from mango_mm.flows.bijection import Bijection
-from mango_mm.flows.precision import float32_island
 
 __all__ = ['AffineCoupling', 'ChannelHalves', 'scale_and_shift', 'undo_scale_and_shift']
 
@@ -32,7 +31,7 @@ def scale_and_shift(
 ) -> tuple[Tensor, Tensor]:
     """X * exp(s) + t with (s, t) from ``raw``, (B, n, 2 C), and the sum of s, (B,)."""
     log_scale, shift = _unpack(raw, clamp, mask)
-    return x * log_scale.exp() + shift, log_scale.sum(dim=(1, 2))
+    return x * log_scale.exp() + shift, log_scale.sum(dim=2)
 
 
 def undo_scale_and_shift(
@@ -40,7 +39,7 @@ def undo_scale_and_shift(
 ) -> tuple[Tensor, Tensor]:
     """The inverse of :func:`scale_and_shift` and minus the sum of s."""
     log_scale, shift = _unpack(raw, clamp, mask)
-    return (y - shift) * (-log_scale).exp(), -log_scale.sum(dim=(1, 2))
+    return (y - shift) * (-log_scale).exp(), -log_scale.sum(dim=2)
 
 
 def _unpack(raw: Tensor, clamp: float, mask: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -126,14 +125,12 @@ class AffineCoupling(Bijection):
         nn.init.zeros_(last.weight)  # type: ignore[arg-type]
         nn.init.zeros_(last.bias)  # type: ignore[arg-type]
 
-    @float32_island
-    def forward(self, x: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def transform(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         fixed, moved = self.halves.split(x)
-        y, log_det = scale_and_shift(moved, self.conditioner(fixed), self.clamp, mask)
-        return self.halves.merge(fixed, y), log_det
+        y, terms = scale_and_shift(moved, self.conditioner(fixed), self.clamp, mask)
+        return self.halves.merge(fixed, y), terms
 
-    @float32_island
-    def inverse(self, y: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def inverse_transform(self, y: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         fixed, moved = self.halves.split(y)
-        x, log_det = undo_scale_and_shift(moved, self.conditioner(fixed), self.clamp, mask)
-        return self.halves.merge(fixed, x), log_det
+        x, terms = undo_scale_and_shift(moved, self.conditioner(fixed), self.clamp, mask)
+        return self.halves.merge(fixed, x), terms

@@ -24,7 +24,6 @@ from torch.nn import functional as F  # noqa: N812  # the name everybody uses
 
 from mango_mm.flows.affine_coupling import scale_and_shift, undo_scale_and_shift
 from mango_mm.flows.bijection import Bijection
-from mango_mm.flows.precision import float32_island
 from mango_mm.flows.token_partition import TokenPartition
 
 __all__ = ['AttentionCoupling']
@@ -80,19 +79,17 @@ class AttentionCoupling(Bijection):
         nn.init.zeros_(self.to_scale_and_shift.weight)
         nn.init.zeros_(self.to_scale_and_shift.bias)
 
-    @float32_island
-    def forward(self, x: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def transform(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         fixed, moved, pieces = self.partition.split(x)
         raw, moved_mask = self._conditions(fixed, mask)
-        y, log_det = scale_and_shift(moved, raw, self.clamp, moved_mask)
-        return self.partition.merge(pieces, y), log_det
+        y, terms = scale_and_shift(moved, raw, self.clamp, moved_mask)
+        return self.partition.merge(pieces, y), self.partition.place(terms, x.shape[1])
 
-    @float32_island
-    def inverse(self, y: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def inverse_transform(self, y: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         fixed, moved, pieces = self.partition.split(y)
         raw, moved_mask = self._conditions(fixed, mask)
-        x, log_det = undo_scale_and_shift(moved, raw, self.clamp, moved_mask)
-        return self.partition.merge(pieces, x), log_det
+        x, terms = undo_scale_and_shift(moved, raw, self.clamp, moved_mask)
+        return self.partition.merge(pieces, x), self.partition.place(terms, y.shape[1])
 
     def _conditions(self, fixed: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
         visible = moved_mask = None

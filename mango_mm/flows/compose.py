@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from mango_mm.flows.bijection import Bijection
-from mango_mm.flows.precision import float32_island
 
 __all__ = ['Chain', 'Inverse', 'Sandwich']
 
@@ -56,23 +55,22 @@ class Chain(Bijection):
     def __iter__(self) -> Iterator[nn.Module]:
         return iter(self.links)
 
-    @float32_island
-    def forward(self, x: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        total = x.new_zeros(x.shape[0])
+    def transform(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        total = x.new_zeros(x.shape[:2])
         for link in self.links:
+            # Called as modules: FSDP gathers weights, and hooks look, when a link is called.
             if self.with_cp and torch.is_grad_enabled():
-                x, log_det = checkpoint(link, x, mask=mask, use_reentrant=False)
+                x, terms = checkpoint(link, x, mask=mask, terms=True, use_reentrant=False)
             else:
-                x, log_det = link(x, mask=mask)
-            total = total + log_det
+                x, terms = link(x, mask=mask, terms=True)
+            total = total + terms
         return x, total
 
-    @float32_island
-    def inverse(self, y: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        total = y.new_zeros(y.shape[0])
+    def inverse_transform(self, y: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        total = y.new_zeros(y.shape[:2])
         for link in reversed(self.links):
-            y, log_det = link.inverse(y, mask=mask)  # type: ignore[operator]  # ModuleList forgets the class
-            total = total + log_det
+            y, terms = link.inverse(y, mask=mask, terms=True)  # type: ignore[operator]  # ModuleList forgets the class
+            total = total + terms
         return y, total
 
 
@@ -83,11 +81,11 @@ class Inverse(Bijection):
         super().__init__()
         self.bijection = bijection
 
-    def forward(self, x: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        return self.bijection.inverse(x, mask=mask)
+    def transform(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        return self.bijection.inverse(x, mask=mask, terms=True)
 
-    def inverse(self, y: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        mapped: tuple[Tensor, Tensor] = self.bijection(y, mask=mask)
+    def inverse_transform(self, y: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        mapped: tuple[Tensor, Tensor] = self.bijection(y, mask=mask, terms=True)
         return mapped
 
 
@@ -103,16 +101,14 @@ class Sandwich(Bijection):
         self.outer = outer
         self.inner = inner
 
-    @float32_island
-    def forward(self, x: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        mixed, log_det_in = self.outer(x, mask=mask)
-        moved, log_det = self.inner(mixed, mask=mask)
-        y, log_det_out = self.outer.inverse(moved, mask=mask)
-        return y, log_det + (log_det_in + log_det_out)
+    def transform(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        mixed, terms_in = self.outer(x, mask=mask, terms=True)
+        moved, terms = self.inner(mixed, mask=mask, terms=True)
+        y, terms_out = self.outer.inverse(moved, mask=mask, terms=True)
+        return y, terms + (terms_in + terms_out)
 
-    @float32_island
-    def inverse(self, y: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        mixed, log_det_in = self.outer(y, mask=mask)
-        moved, log_det = self.inner.inverse(mixed, mask=mask)
-        x, log_det_out = self.outer.inverse(moved, mask=mask)
-        return x, log_det + (log_det_in + log_det_out)
+    def inverse_transform(self, y: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        mixed, terms_in = self.outer(y, mask=mask, terms=True)
+        moved, terms = self.inner.inverse(mixed, mask=mask, terms=True)
+        x, terms_out = self.outer.inverse(moved, mask=mask, terms=True)
+        return x, terms + (terms_in + terms_out)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from mango_mm.flows.bijection import Bijection
 
-__all__ = ['FlowDensity', 'gaussian_log_prob', 'num_dims']
+__all__ = ['FlowDensity', 'gaussian_log_prob', 'gaussian_terms', 'num_dims']
 
 
 def num_dims(tokens: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -24,6 +24,13 @@ def num_dims(tokens: Tensor, mask: Tensor | None = None) -> Tensor:
     if mask is None:
         return torch.full((batch,), n * d, device=tokens.device)
     return mask.sum(dim=1) * d
+
+
+def gaussian_terms(z: Tensor, mask: Tensor | None = None) -> Tensor:
+    """What every token adds to ln N(z; 0, I), in nats, (B, N); 0 for padding."""
+    squares = z.float().square() if z.dtype in (torch.float16, torch.bfloat16) else z.square()
+    terms = -0.5 * (squares + math.log(2 * math.pi)).sum(dim=2)
+    return terms if mask is None else torch.where(mask, terms, 0.0)
 
 
 def gaussian_log_prob(z: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -62,6 +69,11 @@ class FlowDensity(nn.Module):
         """Ln p(x) in nats, summed over real tokens and channels, (B,)."""
         z, log_det = self.bijection(x, mask=mask)
         return gaussian_log_prob(z, mask) + log_det  # type: ignore[no-any-return]
+
+    def log_prob_terms(self, x: Tensor, *, mask: Tensor | None = None) -> Tensor:
+        """What every token adds to ln p(x), (B, N); see ``bijection`` for what that is."""
+        z, terms = self.bijection(x, mask=mask, terms=True)
+        return gaussian_terms(z, mask) + terms  # type: ignore[no-any-return]
 
     def nll_per_dim(self, x: Tensor, *, mask: Tensor | None = None) -> Tensor:
         """-ln p(x) in nats per dimension, (B,); 0 for a sample that is all padding."""

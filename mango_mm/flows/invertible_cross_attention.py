@@ -42,7 +42,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # the name everybody uses
 
 from mango_mm.flows.bijection import Bijection
-from mango_mm.flows.precision import float32_island
 from mango_mm.flows.token_partition import TokenPartition
 from mango_mm.flows.triangular_attention import KERNELS, mix, solve
 
@@ -139,12 +138,10 @@ class InvertibleCrossAttention(Bijection):
         if self.raw_gate is not None:
             nn.init.constant_(self.raw_gate, math.atanh(self.gate_init / self.gate_max))
 
-    @float32_island
-    def forward(self, x: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def transform(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         return self._map(self.mix, x, mask)
 
-    @float32_island
-    def inverse(self, y: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def inverse_transform(self, y: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         return self._map(self.unmix, y, mask)
 
     def _map(
@@ -154,8 +151,8 @@ class InvertibleCrossAttention(Bijection):
         tokens = self.last_first
         fixed, moved, pieces = tokens.split(x)
         moved_mask = None if mask is None else tokens.split(mask)[1]
-        moved, log_det = attend(tokens.resample(fixed, mask), moved, moved_mask)
-        return tokens.merge(pieces, moved), log_det
+        moved, terms = attend(tokens.resample(fixed, mask), moved, moved_mask)
+        return tokens.merge(pieces, moved), tokens.place(terms, x.shape[1])
 
     def mix(
         self, conditions: Tensor, moved: Tensor, mask: Tensor | None = None
@@ -169,12 +166,12 @@ class InvertibleCrossAttention(Bijection):
 
         Returns:
             y: (B, n, D).
-            log_det: (B,).
+            terms: Of ln|det A|, of every moved token, (B, n).
         """
         q, k = self._queries_and_keys(conditions)
         g = self.gates()
         y, log_diagonal = mix(q, k, self._to_heads(moved), g, mask, kernel=self.kernel)
-        return self._from_heads(y), self._log_det(log_diagonal, g)
+        return self._from_heads(y), self._terms(log_diagonal, g)
 
     def unmix(
         self, conditions: Tensor, moved: Tensor, mask: Tensor | None = None
@@ -185,7 +182,7 @@ class InvertibleCrossAttention(Bijection):
         right = self._to_heads(moved)
         bound = self.gate_max if self.gate == 'bounded' else 1.0
         x, log_diagonal = solve(q, k, right, g, mask, kernel=self.kernel, bound=bound)
-        return self._from_heads(x), -self._log_det(log_diagonal, g)
+        return self._from_heads(x), -self._terms(log_diagonal, g)
 
     def gates(self) -> Tensor:
         """G of every head, (H,)."""
@@ -222,6 +219,6 @@ class InvertibleCrossAttention(Bijection):
     def _from_heads(x: Tensor) -> Tensor:
         return x.transpose(1, 2).flatten(2)
 
-    def _log_det(self, log_diagonal: Tensor, g: Tensor) -> Tensor:
+    def _terms(self, log_diagonal: Tensor, g: Tensor) -> Tensor:
         d = self.dim // self.num_heads
-        return d * torch.log1p(g[:, None] * log_diagonal.exp()).sum(dim=(1, 2))
+        return d * torch.log1p(g[:, None] * log_diagonal.exp()).sum(dim=1)

@@ -30,7 +30,6 @@ from torch import Tensor
 
 from mango_mm.flows.bijection import Bijection
 from mango_mm.flows.invertible_cross_attention import InvertibleCrossAttention
-from mango_mm.flows.precision import float32_island
 from mango_mm.flows.token_linear import TokenLinear
 from mango_mm.flows.token_mixing import apply_matrix
 from mango_mm.flows.token_partition import TokenPartition
@@ -61,6 +60,8 @@ class LearnableCrossAttention(Bijection):
         True
     """
 
+    mixes_positions = True
+
     def __init__(
         self,
         dim: int,
@@ -76,12 +77,10 @@ class LearnableCrossAttention(Bijection):
         halves = TokenPartition.halves(num_tokens, swap=swap, reverse=reverse)
         self.attention = InvertibleCrossAttention(dim, halves, **attention)
 
-    @float32_island
-    def forward(self, x: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def transform(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         return self._map(self.attention.mix, x, mask)
 
-    @float32_island
-    def inverse(self, y: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def inverse_transform(self, y: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         return self._map(self.attention.unmix, y, mask)
 
     def _map(
@@ -95,16 +94,17 @@ class LearnableCrossAttention(Bijection):
             whole, unmixing = self.mixing.matrices(x.dtype, tokens.moved)
             fixed = apply_matrix(whole.index_select(0, tokens.fixed), x)
             moved = apply_matrix(whole.index_select(0, tokens.moved), x)
-            new, log_det = attend(tokens.resample(fixed), moved)
-            return x + apply_matrix(unmixing, new - moved), log_det
-        mixed, _ = self.mixing(x, mask=mask)
+            new, terms = attend(tokens.resample(fixed), moved)
+            return x + apply_matrix(unmixing, new - moved), tokens.place(terms, x.shape[1])
+        mixed, _ = self.mixing.transform(x, mask)
         fixed, moved, pieces = tokens.split(mixed)
         moved_mask = None
         if mask is not None:
             moved_mask = tokens.split(mask)[1]
             moved = moved.masked_fill(~moved_mask[..., None], 0.0)
-        new, log_det = attend(tokens.resample(fixed, mask), moved, moved_mask)
+        new, terms = attend(tokens.resample(fixed, mask), moved, moved_mask)
         step = tokens.merge([piece.new_zeros(()).expand_as(piece) for piece in pieces], new - moved)
-        change, _ = self.mixing.inverse(step, mask=mask)
+        change, _ = self.mixing.inverse_transform(step, mask)
         y = x + change
-        return y if mask is None else torch.where(mask[..., None], y, x), log_det
+        terms = tokens.place(terms, x.shape[1])
+        return y if mask is None else torch.where(mask[..., None], y, x), terms

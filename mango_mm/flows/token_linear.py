@@ -28,7 +28,6 @@ import torch
 from torch import Tensor, nn
 
 from mango_mm.flows.bijection import Bijection
-from mango_mm.flows.precision import float32_island
 from mango_mm.flows.token_mixing import apply_matrix, form, forming_pays
 from mango_mm.flows.token_runs import permute
 
@@ -67,6 +66,7 @@ class TokenLinear(Bijection):
         (torch.Size([2, 6, 3]), [0.0, 0.0])
     """
 
+    mixes_positions = True
     permutation: Tensor
 
     def __init__(
@@ -100,41 +100,40 @@ class TokenLinear(Bijection):
         self._kept = None
         return super().train(mode)
 
-    @float32_island
-    def forward(self, x: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def transform(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         self.check(x)
         if self.forms(x, mask):
-            return apply_matrix(self.matrices(x.dtype)[0], x), self.log_det(x)
+            return apply_matrix(self.matrices(x.dtype)[0], x), self._terms(self._log_diagonal(), x)
         lower, upper, log_diagonal = self._factors(mask)
-        log_det = self._log_det(log_diagonal, x)
+        terms = self._terms(log_diagonal, x)
         if mask is None:
             y = apply_matrix(lower, apply_matrix(upper, x))
             if self.permutes:
                 y = permute(y, self.permutation, self.permutation.argsort())
-            return y, log_det
+            return y, terms
         y = lower @ (upper @ x.masked_fill(~mask[..., None], 0.0))
         if self.permutes:
             order = self._order(mask, x.shape[0])
             y = y.gather(1, order[..., None].expand_as(y))
-        return torch.where(mask[..., None], y, x), log_det
+        return torch.where(mask[..., None], y, x), terms
 
-    @float32_island
-    def inverse(self, y: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def inverse_transform(self, y: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         self.check(y)
         if self.forms(y, mask):
-            return apply_matrix(self.matrices(y.dtype)[1], y), -self.log_det(y)
+            terms = self._terms(self._log_diagonal(), y)
+            return apply_matrix(self.matrices(y.dtype)[1], y), -terms
         lower, upper, log_diagonal = self._factors(mask)
-        log_det = -self._log_det(log_diagonal, y)
+        terms = -self._terms(log_diagonal, y)
         if mask is None:
             x = permute(y, self.permutation.argsort(), self.permutation) if self.permutes else y
             flat = x.transpose(0, 1).flatten(1)  # (N, B D): one solve for the whole batch
             x = _solve(lower, upper, flat).unflatten(1, (y.shape[0], y.shape[2]))
-            return x.transpose(0, 1), log_det
+            return x.transpose(0, 1), terms
         x = y.masked_fill(~mask[..., None], 0.0)
         if self.permutes:
             back = self._order(mask, y.shape[0]).argsort(dim=1)
             x = x.gather(1, back[..., None].expand_as(x))
-        return torch.where(mask[..., None], _solve(lower, upper, x), y), log_det
+        return torch.where(mask[..., None], _solve(lower, upper, x), y), terms
 
     def forms(self, x: Tensor, mask: Tensor | None = None) -> bool:
         """Whether W itself is used for these tokens, rather than its factors."""
@@ -172,10 +171,6 @@ class TokenLinear(Bijection):
             self._kept = state, self._form(dtype, None)
         return self._kept[1]
 
-    def log_det(self, x: Tensor) -> Tensor:
-        """ln|det dy/dx| without padding, (B,)."""
-        return self._log_det(self._log_diagonal(), x)
-
     def check(self, x: Tensor) -> None:
         """Raise a ValueError unless ``x`` has N tokens."""
         if x.shape[1] != self.num_tokens:
@@ -201,8 +196,8 @@ class TokenLinear(Bijection):
         return self.clamp * torch.tanh(self.raw_log_diagonal / self.clamp)
 
     @staticmethod
-    def _log_det(log_diagonal: Tensor, x: Tensor) -> Tensor:
-        return (x.shape[-1] * log_diagonal.sum(-1)).expand(x.shape[0])
+    def _terms(log_diagonal: Tensor, x: Tensor) -> Tensor:
+        return (x.shape[-1] * log_diagonal).expand(x.shape[:2])
 
     def _order(self, mask: Tensor | None, batch: int) -> Tensor:
         """Where each position takes its token from, (B, N); padded ones stay."""

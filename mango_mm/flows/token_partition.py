@@ -190,6 +190,10 @@ class TokenPartition(nn.Module):
         whole = self.runs.merge(pieces[:-1], moved)
         return torch.cat([permute(whole, self.back, self.order), pieces[-1]], dim=1)
 
+    def place(self, terms: Tensor, length: int) -> Tensor:
+        """One number per moved token, (B, n), at its position among ``length``; 0 elsewhere."""
+        return terms.new_zeros(terms.shape[0], length).index_copy(1, self.moved, terms)
+
     def condition(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """The fixed tokens of ``x``, resampled to one per moved token, (B, n, D)."""
         return self.resample(self.split(x)[0], mask)

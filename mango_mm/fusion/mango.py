@@ -40,8 +40,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  # the name everybody uses
 
-from mango_mm.flows import Chain, gaussian_log_prob, num_dims
-from mango_mm.flows.contributions import log_prob_terms
+from mango_mm.flows import Chain, FlowDensity, gaussian_log_prob, num_dims
 from mango_mm.fusion.fusion import Fusion, FusionOutput
 from mango_mm.fusion.mango_block import (
     LayerOptions,
@@ -189,7 +188,7 @@ class MangoFusion(Fusion):
         """What every token adds to ``log_prob``, in nats, (B, N_m) of each modality.
 
         All of them together are ``log_prob`` exactly. What a term is, and where its assignment
-        to a token is an approximation: see ``mango_mm/flows/contributions.py``. No gradient.
+        to a token is an approximation: see ``mango_mm/flows/bijection.py``. No gradient.
 
         Args:
             features: As in :meth:`forward`.
@@ -198,7 +197,7 @@ class MangoFusion(Fusion):
         """
         tokens = self._normalized(self._floats(features, masks))
         x, mask, *_ = self._complete(tokens, self.joint_mask(tokens, masks), grid)
-        terms, _ = log_prob_terms(self.flow, x, mask)
+        terms = FlowDensity(self.flow).log_prob_terms(x, mask=mask)
         parts = self.leave(terms[..., None], grid)
         return {m: part[..., 0] for m, part in zip(self.modalities, parts)}
 

@@ -23,7 +23,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # the name everybody uses
 
 from mango_mm.flows.bijection import Bijection
-from mango_mm.flows.precision import float32_island
 from mango_mm.flows.token_partition import TokenPartition
 
 __all__ = ['MapAttention']
@@ -65,19 +64,17 @@ class MapAttention(Bijection):
         nn.init.zeros_(self.to_map.weight)
         nn.init.zeros_(self.to_map.bias)
 
-    @float32_island
-    def forward(self, x: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def transform(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         fixed, moved, pieces = self.partition.split(x)
         log_map = self._log_map(fixed, mask)
         y = self.partition.merge(pieces, moved * log_map.exp())
-        return y, x.shape[-1] * log_map.sum(dim=(1, 2))
+        return y, x.shape[-1] * self.partition.place(log_map[..., 0], x.shape[1])
 
-    @float32_island
-    def inverse(self, y: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def inverse_transform(self, y: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         fixed, moved, pieces = self.partition.split(y)
         log_map = self._log_map(fixed, mask)
         x = self.partition.merge(pieces, moved * (-log_map).exp())
-        return x, -y.shape[-1] * log_map.sum(dim=(1, 2))
+        return x, -y.shape[-1] * self.partition.place(log_map[..., 0], y.shape[1])
 
     def _log_map(self, fixed: Tensor, mask: Tensor | None) -> Tensor:
         """S of every moved token, (B, moved, 1); zero where it is padding."""

@@ -22,7 +22,6 @@ import torch
 from torch import Tensor, nn
 
 from mango_mm.flows.bijection import Bijection
-from mango_mm.flows.precision import float32_island
 
 __all__ = ['ChannelLinear']
 
@@ -54,16 +53,14 @@ class ChannelLinear(Bijection):
         for parameter in self.parameters():
             nn.init.zeros_(parameter)
 
-    @float32_island
-    def forward(self, x: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def transform(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         lower, upper, log_s = self._factors()
         y = (x @ (lower @ upper).T)[..., self.order]
         if mask is not None:
             y = torch.where(mask[..., None], y, x)
-        return y, self._log_det(x, mask, log_s)
+        return y, self._terms(x, mask, log_s)
 
-    @float32_island
-    def inverse(self, y: Tensor, *, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def inverse_transform(self, y: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         lower, upper, log_s = self._factors()
         # Columns are tokens: two triangular solves for all of them together.
         columns = y[..., self.order.argsort()].flatten(0, 1).T
@@ -72,7 +69,7 @@ class ChannelLinear(Bijection):
         x = columns.T.view_as(y)
         if mask is not None:
             x = torch.where(mask[..., None], x, y)
-        return x, -self._log_det(y, mask, log_s)
+        return x, -self._terms(y, mask, log_s)
 
     def _factors(self) -> tuple[Tensor, Tensor, Tensor]:
         log_s = self.clamp * torch.tanh(self.raw_log_s / self.clamp)
@@ -80,6 +77,6 @@ class ChannelLinear(Bijection):
         return self.lower.tril(-1) + eye, self.upper.triu(1) + torch.diag(log_s.exp()), log_s
 
     @staticmethod
-    def _log_det(x: Tensor, mask: Tensor | None, log_s: Tensor) -> Tensor:
-        count = x.new_full((x.shape[0],), x.shape[1]) if mask is None else mask.sum(dim=1)
-        return count * log_s.sum()
+    def _terms(x: Tensor, mask: Tensor | None, log_s: Tensor) -> Tensor:
+        total = log_s.sum()
+        return total.expand(x.shape[:2]) if mask is None else mask * total

@@ -25,6 +25,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 
 from mango_mm.flows.tracing import is_compiling
 from mango_mm.flows.triangular_attention.chunked import mix_chunked
@@ -32,7 +33,7 @@ from mango_mm.flows.triangular_attention.flash import KERNELS, FlashKernel
 from mango_mm.flows.triangular_attention.reference import mix_dense
 from mango_mm.flows.triangular_attention.transforms import backward_twice, wants_graph
 
-__all__ = ['fold_into_delta', 'is_sharp', 'key_bias', 'mix_fused']
+__all__ = ['fold_into_delta', 'is_sharp', 'key_bias', 'mix_fused', 'require_mild']
 
 # What rounding may do to ln P_ii, relative to 1: logits of 512 in float32.
 ROUNDING = 2.0**-14
@@ -116,23 +117,28 @@ def is_sharp(q: Tensor, k: Tensor) -> bool:
     return bool((q * k).abs_().sum(-1).amax() > limit)
 
 
+def require_mild(q: Tensor, k: Tensor) -> None:
+    """Raise, without waiting for a device, where :func:`is_sharp` would say so."""
+    limit = ROUNDING / torch.finfo(q.dtype).eps
+    torch._assert_async(
+        (q.detach() * k.detach()).abs().sum(-1).amax() <= limit,
+        "attention is too sharp for this kernel's rounding on a GPU or in a compiled flow; take "
+        "kernel='chunked'.",
+    )
+
+
 def mix_fused(
     q: Tensor, k: Tensor, x: Tensor, gate: Tensor, mask: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """:func:`~.reference.mix_dense` by the flash kernel of the tensors' device and dtype.
 
     Where attention is too sharp for the kernel's rounding (:func:`is_sharp`) the chunked kernel
-    runs; a compiled graph, which cannot choose, ends with an error there. A second derivative is
-    the dense kernel's, in its memory.
+    runs on a CPU; a GPU, which would have to be waited for, and a compiled graph, which cannot
+    choose, end with an error there. A second derivative is the dense kernel's, in its memory.
     """
     kernel = KERNELS[q.device.type, q.dtype]
-    if is_compiling():
-        limit = ROUNDING / torch.finfo(q.dtype).eps
-        torch._assert_async(
-            (q.detach() * k.detach()).abs().sum(-1).amax() <= limit,
-            'attention is too sharp for the fused kernel of a compiled flow; '
-            "take kernel='chunked' or do not compile.",
-        )
+    if q.device.type != 'cpu' or is_compiling() or isinstance(q, FakeTensor):
+        require_mild(q, k)
     elif is_sharp(q, k):
         return mix_chunked(q, k, x, gate, mask)
     return _FusedMix.apply(q, k, x, gate, mask, kernel)  # type: ignore[no-untyped-call]

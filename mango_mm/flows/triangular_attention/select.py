@@ -14,7 +14,7 @@ from torch import Tensor
 from mango_mm.flows.tracing import is_transformed
 from mango_mm.flows.triangular_attention.chunked import mix_chunked
 from mango_mm.flows.triangular_attention.flash import KERNELS as FLASH
-from mango_mm.flows.triangular_attention.fused import is_sharp, mix_fused
+from mango_mm.flows.triangular_attention.fused import mix_fused, require_mild
 from mango_mm.flows.triangular_attention.probe import is_trusted
 from mango_mm.flows.triangular_attention.reference import mix_dense, solve_dense
 from mango_mm.flows.triangular_attention.substitution import solve_blocks
@@ -68,18 +68,13 @@ def choose(q: Tensor, x: Tensor, mask: Tensor | None = None, kernel: str = 'auto
 
 
 def choose_inverse(
-    q: Tensor,
-    k: Tensor,
-    y: Tensor,
-    mask: Tensor | None = None,
-    kernel: str = 'auto',
-    bound: float = 1.0,
+    q: Tensor, y: Tensor, mask: Tensor | None = None, kernel: str = 'auto', bound: float = 1.0
 ) -> str:
     """What solves for |g| <= ``bound``: ``'dense'``, ``'substitution'`` or ``'sweep'``."""
     chosen = choose(q, y, mask, kernel)
     if chosen == 'fused' and q.device.type == 'cuda' and not torch.is_grad_enabled():
         sweeps = num_sweeps(bound, q.dtype)
-        if sweeps is not None and sweeps <= SWEEPS_UP_TO and not is_sharp(q, k):
+        if sweeps is not None and sweeps <= SWEEPS_UP_TO:
             return 'sweep'
     if chosen == 'dense' or (kernel == 'auto' and q.shape[-2] <= DENSE_SOLVE_UP_TO):
         return 'dense'
@@ -132,13 +127,14 @@ def solve(
         x: (B, H, n, e).
         log_diagonal: (B, H, n).
     """
-    chosen = choose_inverse(q, k, y, mask, kernel, bound)
+    chosen = choose_inverse(q, y, mask, kernel, bound)
     right = y if mask is None else _blank(y, mask)
     if chosen == 'dense':
         x, log_diagonal = solve_dense(q, k, right, gate, mask)
     elif chosen == 'sweep':
         sweeps = num_sweeps(bound, q.dtype) or 0
         flash = FLASH[q.device.type, q.dtype]
+        require_mild(q, k)
         x, log_diagonal = solve_sweeps(q, k, right, gate, mask, kernel=flash, sweeps=sweeps)
     else:
         x, log_diagonal = solve_blocks(q, k, right, gate, mask)
