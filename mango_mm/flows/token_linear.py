@@ -30,17 +30,11 @@ from torch import Tensor, nn
 from mango_mm.flows.bijection import Bijection
 from mango_mm.flows.token_mixing import apply_matrix, form, forming_pays
 from mango_mm.flows.token_runs import permute
+from mango_mm.flows.tracing import is_compiling
 
 __all__ = ['TokenLinear']
 
 PERMUTATIONS = ('identity', 'flip', 'random')
-
-
-# torch 2.1 knows it under its older, private name alone.
-if hasattr(torch.compiler, 'is_compiling'):
-    _is_compiling = torch.compiler.is_compiling
-else:
-    from torch._dynamo import is_compiling as _is_compiling
 
 
 class TokenLinear(Bijection):
@@ -162,7 +156,7 @@ class TokenLinear(Bijection):
 
     def _keeps(self) -> bool:
         """Whether what is formed now may be used again."""
-        return not (self.training or torch.is_grad_enabled() or _is_compiling())
+        return not (self.training or torch.is_grad_enabled() or is_compiling())
 
     def _matrices_kept(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         parameters = (self.lower, self.upper, self.raw_log_diagonal)

@@ -11,8 +11,11 @@ __all__ = ['is_compiling', 'is_transformed']
 
 def is_compiling() -> bool:
     """Whether the call is being traced, so that nothing may depend on a tensor's numbers."""
-    asked = getattr(torch.compiler, 'is_compiling', None)  # torch 2.1 has none
-    return asked is not None and bool(asked())
+    if hasattr(torch.compiler, 'is_compiling'):
+        return bool(torch.compiler.is_compiling())
+    from torch._dynamo import is_compiling as asked  # torch 2.1
+
+    return bool(asked())
 
 
 def is_transformed(*tensors: Tensor) -> bool:
