@@ -30,6 +30,7 @@ class FusionOutput:
             fusion has no density.
         num_dims: Dimensions of that density, (B,).
         latents: The tokens of each modality after fusion, (B, N_m, D) each.
+        losses: Losses of the fusion's own, to be minimised too, by name.
         extras: Anything else a fusion wants to show.
     """
 
@@ -38,6 +39,7 @@ class FusionOutput:
     log_prob: Tensor | None = None
     num_dims: Tensor | None = None
     latents: dict[str, Tensor] = dataclasses.field(default_factory=dict)
+    losses: dict[str, Tensor] = dataclasses.field(default_factory=dict)
     extras: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def nll_per_dim(self) -> Tensor | None:
@@ -51,6 +53,9 @@ class Fusion(nn.Module, abc.ABC):
     """Fuses the tokens of several modalities.
 
     A subclass implements :meth:`forward` and nothing else, and is final.
+
+    Attributes:
+        lengths: Tokens of each modality that it was built for; None: any.
 
     Args:
         modalities: Their names, in token order; at least one.
@@ -66,6 +71,7 @@ class Fusion(nn.Module, abc.ABC):
         if not modalities or len(set(modalities)) != len(modalities):
             raise ValueError(f'modalities must be distinct names; got {tuple(modalities)}.')
         self.modalities = tuple(modalities)
+        self.lengths: tuple[int, ...] | None = None
         self.dim = dim
         self.out_dim = dim if out_dim is None else out_dim
 

@@ -16,7 +16,7 @@ A modality that a sample lacks (its mask is false everywhere) is met in one of t
 
     missing='mask'   its tokens take no part: ln p is that of the tokens there are, and what it
                      would have conditioned is conditioned by what remains. Exact, costs nothing.
-    missing='infer'  its tokens are those that the flow maps to the centre of the latent space,
+    missing='impute' its tokens are those that the flow maps to the centre of the latent space,
                      z_m = 0, beside the observed ones; ln p is that of the completed sample.
 
 Token grids larger than a layer can hold are cut into windows; the flow runs in each
@@ -33,15 +33,16 @@ Differs from it:
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812  # the name everybody uses
 
 from mango_mm.flows import Chain, FlowDensity, gaussian_log_prob, num_dims
 from mango_mm.fusion.fusion import Fusion, FusionOutput
+from mango_mm.fusion.imputation import complete
 from mango_mm.fusion.mango_block import (
     LayerOptions,
     build_block,
@@ -49,12 +50,29 @@ from mango_mm.fusion.mango_block import (
     resolve_recipe,
 )
 from mango_mm.fusion.reduction import Reduction
-from mango_mm.fusion.tokens import merge_windows, split_windows, window_mask
+from mango_mm.fusion.token_layout import TokenLayout
+from mango_mm.fusion.token_norm import Statistics, TokenNorm
 
-__all__ = ['MangoFusion']
+__all__ = ['MangoFusion', 'MangoFusionOutput']
 
-EPS = 1e-5  # of the token normalisation
-MISSING = ('mask', 'infer')
+MISSING = ('mask', 'impute')
+
+
+@dataclasses.dataclass
+class MangoFusionOutput(FusionOutput):
+    """What :class:`MangoFusion` returns: all that its inverse needs, too.
+
+    Attributes:
+        joint_mask: Real tokens of all modalities, bool (B, sum N_m); None: all.
+        grid: Height and width in tokens, of maps.
+        statistics: Of the token normalisation; None without it.
+        impute_residual: Root mean square of the latents of imputed tokens; None: there are none.
+    """
+
+    joint_mask: Tensor | None = None
+    grid: tuple[int, int] | None = None
+    statistics: list[Statistics] | None = None
+    impute_residual: Tensor | None = None
 
 
 class MangoFusion(Fusion):
@@ -79,8 +97,8 @@ class MangoFusion(Fusion):
         detach_encoder: Keep the gradient of ``log_prob`` out of the encoders. Costs a
             second pass of the flow in training.
         with_cp: Gradient checkpointing per block.
-        missing: ``'mask'`` or ``'infer'``: see above.
-        infer_steps: Rounds of ``'infer'``; each passes the flow forth and back, without gradient.
+        missing: ``'mask'`` or ``'impute'``: see above.
+        impute_steps: Rounds of ``'impute'``; each passes the flow forth and back, without gradient.
 
     Raises:
         ValueError: If neither or both of ``num_tokens`` and ``window`` are given, or a
@@ -88,9 +106,12 @@ class MangoFusion(Fusion):
 
     Example:
         >>> fusion = MangoFusion(('rgb', 'depth'), dim=8, num_tokens=6, depth=2)
-        >>> out = fusion({'rgb': torch.randn(3, 6, 8), 'depth': torch.randn(3, 6, 8)})
+        >>> x = {'rgb': torch.randn(3, 6, 8), 'depth': torch.randn(3, 6, 8)}
+        >>> out = fusion(x)
         >>> out.fused.shape, out.log_prob.shape, out.latents['depth'].shape
         (torch.Size([3, 6, 8]), torch.Size([3]), torch.Size([3, 6, 8]))
+        >>> bool(torch.allclose(fusion.inverse(out)['rgb'], x['rgb'], atol=1e-3))
+        True
     """
 
     def __init__(
@@ -109,40 +130,27 @@ class MangoFusion(Fusion):
         detach_encoder: bool = False,
         with_cp: bool = False,
         missing: str = 'mask',
-        infer_steps: int = 2,
+        impute_steps: int = 2,
     ) -> None:
         super().__init__(modalities, dim, out_dim)
-        if missing not in MISSING or infer_steps < 1:
+        if missing not in MISSING or impute_steps < 1:
             raise ValueError(
-                f'missing must be one of {MISSING} and infer_steps at least 1; '
-                f'got {missing!r} and {infer_steps}.'
+                f'missing must be one of {MISSING} and impute_steps at least 1; '
+                f'got {missing!r} and {impute_steps}.'
             )
-        self.missing, self.infer_steps = missing, infer_steps
-        if (num_tokens is None) == (window is None):
-            raise ValueError(
-                'give either num_tokens (a fixed size) or window (any size of token grid); '
-                f'got num_tokens={num_tokens} and window={window}.'
-            )
-        if isinstance(window, int):
-            window = (window, window)
-        if window is not None:
-            num_tokens = window[0] * window[1]
-            window = (window[0], window[1])  # a config gives a list
-        count = len(self.modalities)
-        lengths = (num_tokens,) * count if isinstance(num_tokens, int) else num_tokens
-        self.lengths = tuple(lengths or ())
-        if len(self.lengths) != count or min(self.lengths) < 1:
-            raise ValueError(
-                f'num_tokens must be positive, for each of {self.modalities}; got {num_tokens}.'
-            )
-        self.window, self.normalize, self.detach_encoder = window, normalize, detach_encoder
+        self.missing, self.impute_steps = missing, impute_steps
+        self.layout = TokenLayout.build(self.modalities, num_tokens, window)
+        self.lengths = self.layout.lengths
+        self.norm = TokenNorm(enabled=normalize)
+        self.detach_encoder = detach_encoder
         steps = resolve_recipe(recipe)
         options = LayerOptions(**(layers or {})).with_gates_for(moves_per_token(steps, depth))
+        lengths = self.layout.lengths
         self.flow = Chain(
-            *(build_block(steps, dim, self.lengths, index, options) for index in range(depth)),
+            *(build_block(steps, dim, lengths, index, options) for index in range(depth)),
             with_cp=with_cp,
         )
-        self.reduce = Reduction(count, dim, self.out_dim, reduction)
+        self.reduce = Reduction(len(self.modalities), dim, self.out_dim, reduction)
 
     def forward(
         self,
@@ -150,31 +158,32 @@ class MangoFusion(Fusion):
         *,
         masks: Mapping[str, Tensor] | None = None,
         grid: tuple[int, int] | None = None,
-    ) -> FusionOutput:
-        tokens = self._floats(features, masks)
-        extras: dict[str, Any] = {}
-        if self.normalize:
-            extras['statistics'] = {m: _statistics(x) for m, x in zip(self.modalities, tokens)}
+    ) -> MangoFusionOutput:
+        tokens, statistics = self.norm(self.check(features, masks))
         joint = self.joint_mask(tokens, masks)
-        x, mask, joint, free = self._complete(self._normalized(tokens), joint, grid)
+        rounds = self.impute_steps if self.missing == 'impute' else 0
+        entered = complete(self.flow, self.layout, tokens, joint, grid, rounds)
+        x, mask = entered.x, entered.mask
         z, log_det = self.flow(x, mask=mask)
         if self.detach_encoder and torch.is_grad_enabled():
             seen, log_det = self.flow(x.detach(), mask=mask)
         else:
             seen = z
         log_prob = gaussian_log_prob(seen, mask) + log_det
-        latents = self.leave(z, grid)
-        if free is not None:
-            extras['infer_residual'] = z.detach()[free.expand_as(z)].square().mean().sqrt()
-        fused, fused_mask = self.reduce(latents, self._split_mask(joint), grid)
+        latents = self.layout.unpack(z, grid)
+        parts = self.layout.split_mask(entered.joint)
+        fused, fused_mask = self.reduce(latents, parts, grid)
         batch = tokens[0].shape[0]
-        return FusionOutput(
+        return MangoFusionOutput(
             fused=fused,
             mask=fused_mask,
             log_prob=log_prob.unflatten(0, (batch, -1)).sum(1),
             num_dims=num_dims(x, mask).unflatten(0, (batch, -1)).sum(1),
             latents=dict(zip(self.modalities, latents)),
-            extras=extras,
+            joint_mask=entered.joint,
+            grid=grid,
+            statistics=_of_the_observed(statistics, self.layout.split_mask(joint)),
+            impute_residual=entered.residual(z),
         )
 
     @torch.no_grad()
@@ -191,137 +200,54 @@ class MangoFusion(Fusion):
         to a token is an approximation: see ``mango_mm/flows/bijection.py``. No gradient.
 
         Args:
-            features: As in :meth:`forward`.
-            masks: As in :meth:`forward`.
-            grid: As in :meth:`forward`.
+            features: The same as in :meth:`forward`.
+            masks: The same as in :meth:`forward`.
+            grid: The same as in :meth:`forward`.
         """
-        tokens = self._normalized(self._floats(features, masks))
-        x, mask, *_ = self._complete(tokens, self.joint_mask(tokens, masks), grid)
-        terms = FlowDensity(self.flow).log_prob_terms(x, mask=mask)
-        parts = self.leave(terms[..., None], grid)
+        tokens, _ = self.norm(self.check(features, masks))
+        rounds = self.impute_steps if self.missing == 'impute' else 0
+        joint = self.joint_mask(tokens, masks)
+        entered = complete(self.flow, self.layout, tokens, joint, grid, rounds)
+        terms = FlowDensity(self.flow).log_prob_terms(entered.x, mask=entered.mask)
+        parts = self.layout.unpack(terms[..., None], grid)
         return {m: part[..., 0] for m, part in zip(self.modalities, parts)}
 
-    def inverse(
+    def inverse(self, output: MangoFusionOutput) -> dict[str, Tensor]:
+        """The features of each modality, (B, N_m, D), that :meth:`forward` made its output of.
+
+        Tokens that were imputed come back normalised: nothing says what they should be undone by.
+        """
+        x = self.decode(output.latents, joint_mask=output.joint_mask, grid=output.grid)
+        tokens = self.norm.undo([x[m] for m in self.modalities], output.statistics)
+        return dict(zip(self.modalities, tokens))
+
+    def decode(
         self,
         latents: Mapping[str, Tensor],
         *,
-        masks: Mapping[str, Tensor] | None = None,
+        joint_mask: Tensor | None = None,
         grid: tuple[int, int] | None = None,
-        statistics: Mapping[str, tuple[Tensor, Tensor]] | None = None,
     ) -> dict[str, Tensor]:
-        """The features of each modality from the latents.
+        """The normalised tokens of each modality from any latents: G^-1.
 
         Args:
             latents: (B, N_m, D) of each modality.
-            masks: As in :meth:`forward`.
-            grid: As in :meth:`forward`.
-            statistics: ``extras['statistics']`` of the forward, to undo the token
-                normalisation too; None: normalised tokens are returned.
+            joint_mask: Real tokens of all modalities, (B, sum N_m); None: all.
+            grid: The same as in :meth:`forward`.
         """
-        tokens = self.check(latents, masks)
-        z, mask = self.enter(tokens, self.joint_mask(tokens, masks), grid)
+        z, mask = self.layout.pack(self.check(latents, None), joint_mask, grid)
         x, _ = self.flow.inverse(z, mask=mask)
-        features = dict(zip(self.modalities, self.leave(x, grid)))
-        if statistics is None:
-            return features
-        return {m: x * statistics[m][1] + statistics[m][0] for m, x in features.items()}
-
-    def _floats(
-        self, features: Mapping[str, Tensor], masks: Mapping[str, Tensor] | None
-    ) -> list[Tensor]:
-        """The tokens that came in, checked, in float32 at least."""
-        return [x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
-                for x in self.check(features, masks)]  # fmt: skip
-
-    def _normalized(self, tokens: list[Tensor]) -> list[Tensor]:
-        """Every token normalised by itself, if this fusion does that."""
-        if not self.normalize:
-            return tokens
-        return [F.layer_norm(x, (self.dim,), eps=EPS) for x in tokens]
-
-    def enter(
-        self, tokens: list[Tensor], mask: Tensor | None, grid: tuple[int, int] | None
-    ) -> tuple[Tensor, Tensor | None]:
-        """Tokens of all modalities in one sequence, per window if there are any."""
-        if self.window is None:
-            lengths = tuple(x.shape[1] for x in tokens)
-            if lengths != self.lengths:
-                raise ValueError(
-                    f'this MangoFusion was built for {self.lengths} tokens of {self.modalities}; '
-                    f'got {lengths}. Resize the input, or build it with window=...'
-                )
-            return torch.cat(tokens, dim=1), mask
-        if grid is None or any(x.shape[1] != grid[0] * grid[1] for x in tokens):
-            raise ValueError(
-                'windows need grid=(height, width) with height * width tokens of each modality; '
-                f'got grid {grid} and {[x.shape[1] for x in tokens]} tokens.'
-            )
-        windows = [split_windows(x, grid, self.window) for x in tokens]
-        parts = mask.split([x.shape[1] for x in tokens], dim=1) if mask is not None else None
-        batch, device = tokens[0].shape[0], tokens[0].device
-        cut = [
-            window_mask(parts[i] if parts else None, batch, grid, self.window, device)
-            for i in range(len(tokens))
-        ]
-        real = [m for m in cut if m is not None]
-        return torch.cat(windows, dim=1), torch.cat(real, dim=1) if real else None
-
-    def _complete(
-        self, tokens: list[Tensor], joint: Tensor | None, grid: tuple[int, int] | None
-    ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
-        """As :meth:`enter`, with absent modalities inferred if this fusion does that.
-
-        The third is the joint mask, in which what was inferred is real; the fourth marks that.
-        """
-        parts = self._split_mask(joint)
-        gone = [~part.any(dim=1, keepdim=True) for part in parts or ()]
-        if self.missing == 'mask' or not any(bool(g.any()) for g in gone):
-            return *self.enter(tokens, joint, grid), joint, None
-        absent = [g.expand(part.shape) for g, part in zip(gone, parts or ())]
-        whole = torch.cat([part | a for part, a in zip(parts or (), absent)], dim=1)
-        blank = [x.masked_fill(a[..., None], 0.0) for x, a in zip(tokens, absent)]
-        x, mask = self.enter(blank, whole, grid)
-        # Where the absent tokens lie among the windows: put through them like tokens.
-        marks = [a[..., None].to(x.dtype) for a in absent]
-        free = self.enter(marks, None, grid)[0] > 0
-        return self.infer(x, free, mask), mask, whole, free
-
-    @torch.no_grad()
-    def infer(self, x: Tensor, free: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Tokens for the places marked ``free``, such that the flow maps them to 0.
-
-        z = G(x); z_free <- 0; x_free <- G^-1(z)_free, ``infer_steps`` times over. A fixed point
-        of it has z_free = 0 beside the observed tokens. Nothing makes the step a contraction:
-        how far from it the flow was left is ``extras['infer_residual']`` of :meth:`forward`, the
-        root mean square of z_free.
-
-        Args:
-            x: All tokens, as they enter the flow, (B, N, D).
-            free: Those to infer, bool (B, N, 1).
-            mask: Real tokens, (B, N).
-        """
-        for _ in range(self.infer_steps):
-            z, _ = self.flow(x, mask=mask)
-            completed, _ = self.flow.inverse(z.masked_fill(free, 0.0), mask=mask)
-            x = torch.where(free, completed, x)
-        return x
-
-    def leave(self, x: Tensor, grid: tuple[int, int] | None) -> list[Tensor]:
-        """The tokens of each modality, (B, N_m, C), out of one sequence: undoes :meth:`enter`."""
-        parts = list(x.split(self.lengths, dim=1))
-        if self.window is None or grid is None:
-            return parts
-        return [merge_windows(part, grid, self.window) for part in parts]
-
-    def _split_mask(self, joint: Tensor | None) -> list[Tensor] | None:
-        if joint is None:
-            return None
-        each = joint.shape[1] // len(self.modalities)
-        lengths = self.lengths if self.window is None else (each,) * len(self.modalities)
-        return list(joint.split(lengths, dim=1))
+        return dict(zip(self.modalities, self.layout.unpack(x, grid)))
 
 
-def _statistics(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each token as layer_norm takes them, (B, N, 1)."""
-    variance, mean = torch.var_mean(x, dim=-1, keepdim=True, correction=0)
-    return mean, (variance + EPS).sqrt()
+def _of_the_observed(
+    statistics: list[Statistics] | None, masks: list[Tensor] | None
+) -> list[Statistics] | None:
+    """Statistics with mean 0 and deviation 1 for the modalities that a sample lacks."""
+    if statistics is None or masks is None:
+        return statistics
+    gone = [~mask.any(dim=1)[:, None, None] for mask in masks]
+    return [
+        (mean.masked_fill(g, 0.0), deviation.masked_fill(g, 1.0))
+        for (mean, deviation), g in zip(statistics, gone)
+    ]

@@ -1,16 +1,6 @@
 """One MANGO block from a recipe: a list of step names, each one or more layers.
 
-    step            layers                                     conditions -> moves
-    mmca            M ICA, one per modality                    the others -> that one
-    imca            4 ICA, the variants of Eq. 9-10            half of each -> other half
-    lica            2 ICA inside a learned mixing of positions half -> other half
-    coupling        1 affine coupling over channels            half the channels -> other half
-    cross_modal     M attention couplings (not in the paper)   the others -> that one
-    within_modal    2 attention couplings (not in the paper)   half of each -> other half
-    actnorm         1 ActNorm                                  -
-    channel_linear  1 invertible 1 x 1 convolution (Glow)      -
-    mixture         1 mixture-logistic coupling (Flow++)       half the channels -> other half
-    map_attention   4 map attentions (AttnFlow), as in IMCA    half of each -> other half
+The steps, what each moves and how it is built: ``STEPS``, at the end of this file.
 
 A recipe is data, so that the paper's ablations and stronger blocks are configs. Token
 order alternates from layer to layer, because the triangular mask lets the last
@@ -23,8 +13,8 @@ Source:
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Callable
 
 from mango_mm.flows import (
     ActNorm,
@@ -38,7 +28,15 @@ from mango_mm.flows import (
 )
 from mango_mm.flows.rivals import ChannelLinear, MapAttention, MixtureCoupling
 
-__all__ = ['RECIPES', 'LayerOptions', 'build_block', 'moves_per_token', 'resolve_recipe']
+__all__ = [
+    'RECIPES',
+    'STEPS',
+    'LayerOptions',
+    'Step',
+    'build_block',
+    'moves_per_token',
+    'resolve_recipe',
+]
 
 RECIPES: dict[str, tuple[str, ...]] = {
     # the paper's block and the rows of its Tables 4 and 5
@@ -53,10 +51,6 @@ RECIPES: dict[str, tuple[str, ...]] = {
     'cross_modal': ('mmca', 'imca', 'coupling', 'cross_modal'),
     'paper_cross_modal': ('mmca', 'imca', 'lica', 'coupling', 'cross_modal'),
 }
-
-STEPS = ('mmca', 'imca', 'lica', 'coupling', 'cross_modal', 'within_modal', 'actnorm',
-         'channel_linear', 'mixture', 'map_attention')  # fmt: skip
-
 
 @dataclasses.dataclass(frozen=True)
 class LayerOptions:
@@ -109,13 +103,13 @@ def resolve_recipe(recipe: str | Sequence[str]) -> tuple[str, ...]:
         return RECIPES[recipe]
     unknown = [step for step in recipe if step not in STEPS]
     if unknown:
-        raise ValueError(f'the steps of a recipe are {STEPS}; got {unknown}.')
+        raise ValueError(f'the steps of a recipe are {tuple(STEPS)}; got {unknown}.')
     return tuple(recipe)
 
 
 def moves_per_token(recipe: Sequence[str], depth: int) -> float:
     """How many ICA layers move each token, on average, in ``depth`` blocks."""
-    return depth * sum({'mmca': 1.0, 'imca': 2.0, 'lica': 1.0}.get(step, 0.0) for step in recipe)
+    return depth * sum(STEPS[step].moves for step in recipe)
 
 
 def build_block(
@@ -130,99 +124,40 @@ def build_block(
         index: Position of the block in the stack; sets token orders and coupling halves.
         options: Shared options, gates resolved.
     """
-    builder = _BlockBuilder(dim, lengths, index, options)
+    block = _Block(dim, tuple(lengths), index, options)
     for step in recipe:
-        getattr(builder, f'add_{step}')()
-    return Chain(*builder.layers)
+        for layer in STEPS[step].layers(block):
+            block.built.append(layer)
+    return Chain(*block.built)
 
 
-class _BlockBuilder:
-    """Collects the layers of one block; one method per step."""
+@dataclasses.dataclass
+class _Block:
+    """What the steps of one block need to know; ``built`` grows while they are taken."""
 
-    def __init__(self, dim: int, lengths: Sequence[int], index: int, options: LayerOptions) -> None:
-        self.dim, self.lengths, self.index, self.options = dim, lengths, index, options
-        # MMCA needs another modality to be conditioned by.
-        self.targets = range(len(lengths)) if len(lengths) > 1 else range(0)
-        self.layers: list[Bijection] = []
+    dim: int
+    lengths: tuple[int, ...]
+    index: int
+    options: LayerOptions
+    built: list[Bijection] = dataclasses.field(default_factory=list)
+
+    @property
+    def targets(self) -> range:
+        """The modalities that others condition; of a single one, none."""
+        return range(len(self.lengths)) if len(self.lengths) > 1 else range(0)
 
     @property
     def reverse(self) -> bool:
         """Whether the next layer reads its tokens from the end: every other one does."""
-        return (self.index + len(self.layers)) % 2 == 1
+        return (self.index + len(self.built)) % 2 == 1
 
-    def add_mmca(self) -> None:
-        for target in self.targets:
-            self.layers.append(
-                self._ica(TokenPartition.mmca(self.lengths, target=target, reverse=self.reverse))
-            )
+    @property
+    def swap(self) -> bool:
+        """Whether couplings over channels move the first half: in every other block."""
+        return self.index % 2 == 1
 
-    def add_imca(self) -> None:
-        for variant in range(4):
-            partition = TokenPartition.imca(
-                self.lengths,
-                variant=variant,
-                interleaved=self.options.halves == 'interleaved',
-                reverse=self.reverse,
-            )
-            self.layers.append(self._ica(partition))
-
-    def add_lica(self) -> None:
-        total = sum(self.lengths)
-        for swap in (False, True):
-            self.layers.append(
-                LearnableCrossAttention(
-                    self.dim, total, swap=swap, reverse=self.reverse, **self._attention_options()
-                )
-            )
-
-    def add_coupling(self) -> None:
-        self.layers.append(
-            AffineCoupling(
-                self.dim,
-                hidden_dim=self.options.hidden_dim,
-                swap=self.index % 2 == 1,
-                clamp=self.options.clamp,
-            )
-        )
-
-    def add_cross_modal(self) -> None:
-        for target in self.targets:
-            self._add_attention_coupling(TokenPartition.mmca(self.lengths, target=target))
-
-    def add_within_modal(self) -> None:
-        for variant in (0, 3):
-            self._add_attention_coupling(TokenPartition.imca(self.lengths, variant=variant))
-
-    def add_actnorm(self) -> None:
-        self.layers.append(ActNorm(self.dim))
-
-    def add_channel_linear(self) -> None:
-        self.layers.append(ChannelLinear(self.dim))
-
-    def add_mixture(self) -> None:
-        self.layers.append(
-            MixtureCoupling(
-                self.dim,
-                num_heads=self.options.num_heads,
-                hidden_dim=self.options.hidden_dim,
-                swap=self.index % 2 == 1,
-                clamp=self.options.clamp,
-            )
-        )
-
-    def add_map_attention(self) -> None:
-        for variant in range(4):
-            partition = TokenPartition.imca(self.lengths, variant=variant)
-            self.layers.append(
-                MapAttention(
-                    self.dim, partition, num_heads=self.options.num_heads, clamp=self.options.clamp
-                )
-            )
-
-    def _ica(self, partition: TokenPartition) -> InvertibleCrossAttention:
-        return InvertibleCrossAttention(self.dim, partition, **self._attention_options())
-
-    def _attention_options(self) -> dict[str, Any]:
+    def attention(self) -> dict[str, Any]:
+        """Options of ICA and LICA."""
         options = self.options
         if options.gate_init is None or options.gate_max is None:
             raise ValueError('gates must be resolved first; call LayerOptions.with_gates_for.')
@@ -234,13 +169,109 @@ class _BlockBuilder:
             'kernel': options.kernel,
         }
 
-    def _add_attention_coupling(self, partition: TokenPartition) -> None:
-        self.layers.append(
-            AttentionCoupling(
-                self.dim,
-                partition,
-                num_heads=self.options.num_heads,
-                hidden_dim=self.options.hidden_dim,
-                clamp=self.options.clamp,
-            )
+    def coupling(self) -> dict[str, Any]:
+        """Options of couplings by attention."""
+        options = self.options
+        return {
+            'num_heads': options.num_heads,
+            'hidden_dim': options.hidden_dim,
+            'clamp': options.clamp,
+        }
+
+
+Layers = Iterator[Bijection]
+
+
+def _mmca(block: _Block) -> Layers:
+    for target in block.targets:
+        partition = TokenPartition.mmca(block.lengths, target=target, reverse=block.reverse)
+        yield InvertibleCrossAttention(block.dim, partition, **block.attention())
+
+
+def _imca(block: _Block) -> Layers:
+    for variant in range(4):
+        partition = TokenPartition.imca(
+            block.lengths,
+            variant=variant,
+            interleaved=block.options.halves == 'interleaved',
+            reverse=block.reverse,
         )
+        yield InvertibleCrossAttention(block.dim, partition, **block.attention())
+
+
+def _lica(block: _Block) -> Layers:
+    for swap in (False, True):
+        yield LearnableCrossAttention(
+            block.dim, sum(block.lengths), swap=swap, reverse=block.reverse, **block.attention()
+        )
+
+
+def _coupling(block: _Block) -> Layers:
+    options = block.options
+    yield AffineCoupling(
+        block.dim, hidden_dim=options.hidden_dim, swap=block.swap, clamp=options.clamp
+    )
+
+
+def _cross_modal(block: _Block) -> Layers:
+    for target in block.targets:
+        partition = TokenPartition.mmca(block.lengths, target=target)
+        yield AttentionCoupling(block.dim, partition, **block.coupling())
+
+
+def _within_modal(block: _Block) -> Layers:
+    for variant in (0, 3):
+        partition = TokenPartition.imca(block.lengths, variant=variant)
+        yield AttentionCoupling(block.dim, partition, **block.coupling())
+
+
+def _actnorm(block: _Block) -> Layers:
+    yield ActNorm(block.dim)
+
+
+def _channel_linear(block: _Block) -> Layers:
+    yield ChannelLinear(block.dim)
+
+
+def _mixture(block: _Block) -> Layers:
+    yield MixtureCoupling(block.dim, swap=block.swap, **block.coupling())
+
+
+def _map_attention(block: _Block) -> Layers:
+    options = block.options
+    for variant in range(4):
+        partition = TokenPartition.imca(block.lengths, variant=variant)
+        yield MapAttention(
+            block.dim, partition, num_heads=options.num_heads, clamp=options.clamp
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One step of a recipe.
+
+    Attributes:
+        conditions: What conditions what, in words.
+        moves: How often its ICA layers move a token, on average.
+        layers: Builds them.
+    """
+
+    conditions: str
+    moves: float
+    layers: Callable[[_Block], Layers]
+
+
+STEPS: dict[str, Step] = {
+    'mmca': Step('the other modalities -> one, for each', 1.0, _mmca),
+    'imca': Step('half of each modality -> other half, Eq. 9-10', 2.0, _imca),
+    'lica': Step('half -> other half, inside a learned mixing of positions', 1.0, _lica),
+    'coupling': Step('half the channels -> other half', 0.0, _coupling),
+    # not in the paper
+    'cross_modal': Step('the other modalities -> one, by attention coupling', 0.0, _cross_modal),
+    'within_modal': Step('half of each -> other half, by attention coupling', 0.0, _within_modal),
+    # of the flows it is compared with
+    'actnorm': Step('nothing: scale and bias per channel (Glow)', 0.0, _actnorm),
+    'channel_linear': Step('nothing: invertible 1 x 1 convolution (Glow)', 0.0, _channel_linear),
+    'mixture': Step('half the channels -> other half (Flow++)', 0.0, _mixture),
+    'map_attention': Step('half of each -> other half (AttnFlow)', 0.0, _map_attention),
+}

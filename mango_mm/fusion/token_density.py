@@ -40,6 +40,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # the name everybody uses
 
 from mango_mm.fusion.mango import MangoFusion
+from mango_mm.fusion.token_norm import TokenNorm
 from mango_mm.fusion.tokens import map_to_tokens, tokens_to_map
 
 __all__ = ['TokenDensity', 'normalised']
@@ -49,7 +50,7 @@ RECIPE = ('actnorm', 'channel_linear', 'coupling', 'cross_modal')
 
 def normalised(x: Tensor) -> Tensor:
     """Every token with mean 0 and variance 1 over its channels."""
-    return F.layer_norm(x, (x.shape[-1],))
+    return TokenNorm()([x])[0][0]
 
 
 class TokenDensity(nn.Module):
@@ -58,8 +59,8 @@ class TokenDensity(nn.Module):
     Args:
         modalities: Their names, in token order; at least two.
         dim: Channels D of the tokens.
-        num_tokens: As in :class:`~mango_mm.fusion.MangoFusion`.
-        window: As there.
+        num_tokens: The same as in :class:`~mango_mm.fusion.MangoFusion`.
+        window: The same as in :class:`~mango_mm.fusion.MangoFusion`.
         grid: With ``window``: height and width of the token grid of the training; the means
             of its positions are resized to other grids. None: one window.
         depth: Blocks.
@@ -110,7 +111,7 @@ class TokenDensity(nn.Module):
         self.fusion.reduce.requires_grad_(requires_grad=False)  # nothing is fused here
         place = grid or window
         self.grid = None if window is None or place is None else (place[0], place[1])
-        for i, length in enumerate(self.fusion.lengths):
+        for i, length in enumerate(self.fusion.layout.lengths):
             places = length if self.grid is None else self.grid[0] * self.grid[1]
             self.register_buffer(f'center_{i}', torch.zeros(places, dim))
         count = 2 * len(self.fusion.modalities)

@@ -85,7 +85,7 @@ def neck(fusion):
     'fusion',
     [
         dict(type='MangoFusion', window=2, depth=1),
-        dict(type='MangoFusion', window=2, depth=1, missing='infer'),
+        dict(type='MangoFusion', window=2, depth=1, missing='impute'),
         dict(type='ConcatFusion'),
         dict(type='GatedFusion'),
         dict(type='CrossAttentionFusion', num_heads=2),

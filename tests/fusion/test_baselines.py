@@ -97,7 +97,7 @@ def test_tokenfusion_replaces_low_scores_by_the_other_modality():
                 torch.testing.assert_close(output.latents[m][b, n], wanted)
     assert 0 < swapped < 28
     penalty = 0.1 * (score['a'].sum() + score['b'].sum())  # over samples and tokens
-    torch.testing.assert_close(output.extras['losses']['token_scores'], penalty)
+    torch.testing.assert_close(output.losses['token_scores'], penalty)
 
 
 def test_tokenfusion_deals_partners_in_turn_among_three():
@@ -151,7 +151,7 @@ def test_cen_exchanges_every_small_scale_and_pushes_those_of_its_share():
         wanted[..., taken[m]] = normal[k][..., taken[m]]
         torch.testing.assert_close(output.latents[m], wanted)
     penalty = 3 * 0.5 * (0.01 + 1 + 0.05 + 2)  # once for each of the release's three outputs
-    torch.testing.assert_close(output.extras['losses']['channel_scales'], torch.tensor(penalty))
+    torch.testing.assert_close(output.losses['channel_scales'], torch.tensor(penalty))
 
 
 def test_cens_statistics_see_no_padding():
@@ -186,4 +186,4 @@ def test_an_aligned_fusions_loss_ignores_padding():
               masks={'a': mask, 'b': mask})
         for v in (0.0, 50.0)
     )  # fmt: skip
-    torch.testing.assert_close(*(o.extras['losses']['token_scores'] for o in (a, b)))
+    torch.testing.assert_close(*(o.losses['token_scores'] for o in (a, b)))

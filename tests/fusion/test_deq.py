@@ -129,8 +129,8 @@ def test_gradients_of_the_model_match_finite_differences():
 def test_the_penalty_is_a_loss_in_training_only():
     model = DEQFusion(('a', 'b'), 8)
     x = {m: torch.randn(2, 3, 8) for m in 'ab'}
-    assert model(x).extras['losses']['jacobian'] > 0
-    assert 'losses' not in model.eval()(x).extras
+    assert model(x).losses['jacobian'] > 0
+    assert not model.eval()(x).losses
     with pytest.raises(ValueError, match='needs two modalities'):
         DEQFusion(('a',), 8)
 

@@ -69,7 +69,7 @@ def test_the_default_model_reconstructs_its_input_in_float32(std):
     features = {m: 3 + 2 * torch.randn(1, 100, 64) for m in model.modalities}
     with torch.no_grad():
         output = model(features)
-        again = model.inverse(output.latents, statistics=output.extras['statistics'])
+        again = model.inverse(output)
     for name, x in features.items():
         assert float((again[name] - x).norm() / x.norm()) < 1e-4
 
@@ -89,7 +89,7 @@ def test_a_trained_default_model_reconstructs_its_input_in_float32():
     features = {'rgb': base, 'depth': base.flip(1)}
     with torch.no_grad():
         output = model.eval()(features)
-        again = model.inverse(output.latents, statistics=output.extras['statistics'])
+        again = model.inverse(output)
     for name, x in features.items():
         assert float((again[name] - x).norm() / x.norm()) < 1e-4
 
@@ -100,7 +100,7 @@ def test_windows_are_a_bijection_of_grids_of_any_size(height, width, window):
     grid = (height, width)
     features = {m: torch.randn(2, height * width, 4, dtype=torch.double) for m in model.modalities}
     output = model(features, grid=grid)
-    again = model.inverse(output.latents, grid=grid, statistics=output.extras['statistics'])
+    again = model.inverse(output)
     for name, x in features.items():
         torch.testing.assert_close(again[name], x)
     assert output.num_dims.tolist() == [2 * height * width * 4] * 2
@@ -223,7 +223,7 @@ def test_a_step_never_waits_for_the_device(steps, masked):
         output = model(features, masks=masks)
         loss = output.fused.square().mean() + output.nll_per_dim().mean()
         torch.autograd.grad(loss, list(model.parameters()))
-        model.inverse(output.latents, masks=masks)
+        model.inverse(output)
         with pytest.raises(DataDependentOutputException):
             loss.item()
 

@@ -31,7 +31,7 @@ def batch():
 
 
 @pytest.mark.parametrize('recipe', RECIPES)
-@pytest.mark.parametrize('missing', ['mask', 'infer'])
+@pytest.mark.parametrize('missing', ['mask', 'impute'])
 def test_what_is_missing_has_no_influence_and_others_keep_theirs(missing, recipe):
     fusion, (features, masks) = trained(missing, recipe), batch()
     out = fusion(features, masks=masks)
@@ -64,15 +64,15 @@ def test_masked_the_density_is_that_of_the_tokens_there_are(recipe):
 
 
 @pytest.mark.parametrize('recipe', RECIPES)
-def test_inferred_tokens_are_mapped_to_the_centre_beside_the_observed_ones(recipe):
-    fusion, (features, masks) = trained('infer', recipe, noise=0.05, infer_steps=40), batch()
+def test_imputed_tokens_are_mapped_to_the_centre_beside_the_observed_ones(recipe):
+    fusion, (features, masks) = trained('impute', recipe, noise=0.05, impute_steps=40), batch()
     out = fusion(features, masks=masks)
     residual = out.latents['depth'][0].square().mean().sqrt()
-    torch.testing.assert_close(out.extras['infer_residual'], residual.detach())
+    torch.testing.assert_close(out.impute_residual, residual.detach())
     assert out.latents['depth'][0].abs().max() < 1e-6
     assert out.latents['depth'][1].abs().max() > 0.1
     # Undone, it is a sample whose RGB is the one that came and whose depth the flow made up.
-    completed = fusion.inverse(out.latents)
+    completed = fusion.decode(out.latents)
     rgb = torch.nn.functional.layer_norm(features['rgb'], (D,))
     torch.testing.assert_close(completed['rgb'], rgb)
     plain = MangoFusion(
@@ -83,9 +83,9 @@ def test_inferred_tokens_are_mapped_to_the_centre_beside_the_observed_ones(recip
     assert out.num_dims.tolist() == [32, 32]
 
 
-def test_inferring_in_windows_with_padding_and_its_shares():
+def test_imputing_in_windows_with_padding_and_its_shares():
     fusion = MangoFusion(
-        ('rgb', 'depth', 'hha'), D, window=(2, 3), depth=1, missing='infer', infer_steps=40
+        ('rgb', 'depth', 'hha'), D, window=(2, 3), depth=1, missing='impute', impute_steps=40
     ).double()
     with torch.no_grad():
         for p in fusion.parameters():
@@ -99,7 +99,7 @@ def test_inferring_in_windows_with_padding_and_its_shares():
     torch.testing.assert_close(sum(t.sum(1) for t in terms.values()), out.log_prob)
 
 
-@pytest.mark.parametrize('missing', ['mask', 'infer'])
+@pytest.mark.parametrize('missing', ['mask', 'impute'])
 def test_a_step_with_missing_modalities_trains_every_parameter(missing):
     fusion, (features, masks) = trained(missing), batch()
     fusion.train()
@@ -110,9 +110,9 @@ def test_a_step_with_missing_modalities_trains_every_parameter(missing):
         assert p.grad.isfinite().all(), name
 
 
-@pytest.mark.parametrize('options', [dict(missing='guess'), dict(missing='infer', infer_steps=0)])
+@pytest.mark.parametrize('options', [dict(missing='guess'), dict(missing='impute', impute_steps=0)])
 def test_wrong_options_are_named(options):
-    with pytest.raises(ValueError, match=r"missing must be one of \('mask', 'infer'\)"):
+    with pytest.raises(ValueError, match=r"missing must be one of \('mask', 'impute'\)"):
         MangoFusion(('rgb', 'depth'), D, LENGTHS, **options)
 
 

@@ -132,9 +132,8 @@ class ChannelExchangeFusion(Fusion):
         scales = [norm.get_parameter('weight') for norm in self.norms]
         exchanged, losses = self.exchange(normalized, scales=scales)
         fused, mask = self.reduce(exchanged, real)
-        return FusionOutput(
-            fused, mask, latents=dict(zip(self.modalities, exchanged)), extras={'losses': losses}
-        )
+        latents = dict(zip(self.modalities, exchanged))
+        return FusionOutput(fused, mask, latents=latents, losses=losses)
 
 
 def _normalize(norm: nn.Module, x: Tensor, mask: Tensor | None) -> Tensor:

@@ -135,13 +135,14 @@ class DEQFusion(Fusion):
 
         start = tokens[0].new_zeros((tokens[0].shape[0], len(tokens) + 1, *tokens[0].shape[1:]))
         z, residual = fixed_point(step, start, self.solver)
-        extras = {'residual': residual}
+        losses = {}
         if self.training and torch.is_grad_enabled() and self.jacobian_weight:
             penalty = self.jacobian_weight * jacobian_penalty(step, z)
-            extras['losses'] = {'jacobian': penalty}  # type: ignore[assignment]  # a dict of extras
+            losses['jacobian'] = penalty
         return FusionOutput(
             self.project(z[:, -1]), visible,
-            latents=dict(zip(self.modalities, z[:, :-1].unbind(1))), extras=extras,
+            latents=dict(zip(self.modalities, z[:, :-1].unbind(1))), losses=losses,
+            extras={'residual': residual},
         )  # fmt: skip
 
     def step(

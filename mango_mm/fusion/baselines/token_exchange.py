@@ -138,7 +138,7 @@ class TokenFusion(Fusion):
         fused, mask = self.reduce(exchanged, real)
         return FusionOutput(
             fused, mask, latents=dict(zip(self.modalities, exchanged)),
-            extras={'scores': dict(zip(self.modalities, scores)), 'losses': losses},
+            losses=losses, extras={'scores': dict(zip(self.modalities, scores))},
         )  # fmt: skip
 
 

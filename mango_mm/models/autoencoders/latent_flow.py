@@ -65,7 +65,7 @@ class LatentFlow(BaseModel):
         )  # fmt: skip
         if not isinstance(self.flow, MangoFusion):
             raise TypeError(f'flow must be a MangoFusion; got {type(self.flow).__name__}.')
-        if self.flow.normalize:
+        if self.flow.norm.enabled:
             raise ValueError('a LatentFlow needs a flow with normalize=False, to sample from it.')
         # Nothing here predicts from the fused feature; DDP would wait for its gradient.
         self.flow.reduce.requires_grad_(False)
@@ -98,7 +98,7 @@ class LatentFlow(BaseModel):
         """The autoencoder's maps of latents: G^-1."""
         height, width = next(iter(latents.values())).shape[-2:]
         tokens = {m: map_to_tokens(z) for m, z in latents.items()}
-        made = self.flow.inverse(tokens, grid=(int(height), int(width)))
+        made = self.flow.decode(tokens, grid=(int(height), int(width)))
         return {m: tokens_to_map(x, (height, width)) for m, x in made.items()}
 
     def decode(self, latents: Mapping[str, Tensor], size: tuple[int, int]) -> dict[str, Tensor]:

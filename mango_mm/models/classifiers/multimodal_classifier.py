@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mango_mm.fusion import Fusion
 from mango_mm.fusion.late import certainty, combine_logits, fused_if_whole
+from mango_mm.models.likelihood_losses import likelihood_losses
 from mango_mm.models.presence import presence
 from mango_mm.registry import FUSIONS, MODELS, build_ours
 from mango_mm.structures import MultiLabelSample
@@ -232,11 +233,9 @@ class MultimodalClassifier(BaseModel):
         real = output.mask
         if real is None:
             real = output.fused.new_ones(output.fused.shape[:2], dtype=torch.bool)
-        losses = {f'loss_{k}': v for k, v in output.extras.get('losses', {}).items()}
+        losses = {f'loss_{k}': v for k, v in output.losses.items()}
         nll = output.nll_per_dim()
-        if nll is not None:
-            losses['loss_nll'] = self.nll_weight * nll.mean()
-            losses['nll_per_dim'] = nll.mean().detach()
+        losses.update(likelihood_losses(nll, self.nll_weight))
         logits[FUSED] = self.heads[FUSED](masked_mean(output.fused, real))
         return logits, losses, nll
 
@@ -244,7 +243,7 @@ class MultimodalClassifier(BaseModel):
         self, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Masked tokens up to the lengths that a flow was built for."""
-        lengths = dict(zip(self.modalities, getattr(self.fusion, 'lengths', ())))
+        lengths = dict(zip(self.modalities, getattr(self.fusion, 'lengths', None) or ()))
         padded, seen = {}, {}
         for m, x in tokens.items():
             more = lengths.get(m, x.shape[1]) - x.shape[1]

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from mango_mm.fusion import FusionOutput
 from mango_mm.fusion.tokens import map_to_tokens, tokens_to_map
+from mango_mm.models.likelihood_losses import likelihood_losses
 from mango_mm.registry import FUSIONS, MODELS, build_ours
 
 __all__ = ['FusionNeck', 'NeckOutput']
@@ -153,12 +154,10 @@ class FusionNeck(BaseModule):
             nll = output.nll_per_dim()
             if nll is not None:
                 nlls.append(nll)
-            for name, value in output.extras.get('losses', {}).items():
+            for name, value in output.losses.items():
                 losses[f'loss_{name}_{stage}'] = value
         nll_per_dim = sum(nlls[1:], nlls[0]) / len(nlls) if nlls else None
-        if nll_per_dim is not None:
-            losses['loss_nll'] = self.nll_weight * nll_per_dim.mean()
-            losses['nll_per_dim'] = nll_per_dim.mean().detach()
+        losses.update(likelihood_losses(nll_per_dim, self.nll_weight))
         return NeckOutput(tuple(maps), losses, nll_per_dim, outputs)
 
     def _pyramids(self, features: Any) -> dict[str, Sequence[Tensor]]:
