@@ -16,8 +16,8 @@ from mmseg.structures import SegDataSample
 
 from mango_mm import flows
 from mango_mm.apis import load_config
-from mango_mm.datasets.domains import get_domain
 from mango_mm.datasets.mm_imdb import GENRES
+from mango_mm.domains import get_domain
 from mango_mm.registry import DATASETS, MODELS
 from mango_mm.structures import MultiLabelSample
 

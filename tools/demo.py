@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mango_mm.apis import MangoInferencer
 from mango_mm.apis.command import Parser, non_negative_int, positive_int, run_tool
-from mango_mm.apis.compare import Run, compare, render_table
+from mango_mm.comparison.compare import Run, compare, render_table
 from mango_mm.datasets.mini.write_rooms import write_rooms
+from mango_mm.inferencers import MangoInferencer
 from mango_mm.visualization import colour_labels, draw_curves, draw_panel
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'

@@ -13,10 +13,10 @@ import os
 import time
 from pathlib import Path
 
-from mango_mm.apis import MangoInferencer
 from mango_mm.apis.command import Parser, non_negative_int, positive_int, run_tool
-from mango_mm.apis.compare import Run, compare, render_table
+from mango_mm.comparison.compare import Run, compare, render_table
 from mango_mm.datasets.mini.write_movies import write_movies
+from mango_mm.inferencers import MangoInferencer
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 BUDGET = 'small_1xb32-600it_mini-movies-96x64'

@@ -11,9 +11,9 @@ import os
 import time
 from pathlib import Path
 
+from mango_mm.analysis.translations import draw_translations
 from mango_mm.apis.command import Parser, non_negative_int, positive_int, run_tool
-from mango_mm.apis.compare import Run, compare, render_table
-from mango_mm.apis.domain_pictures import draw_translations
+from mango_mm.comparison.compare import Run, compare, render_table
 from mango_mm.datasets.mini.write_rooms import write_rooms
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'

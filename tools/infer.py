@@ -8,8 +8,8 @@ Examples:
 
 import json
 
-from mango_mm.apis import MangoInferencer
 from mango_mm.apis.command import Parser, device_name, positive_int, run_tool
+from mango_mm.inferencers import MangoInferencer
 
 ANSWERS = ('genres', 'scores', 'shares', 'words', 'classes', 'nll_per_dim')
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mango_mm.apis.trained import load_trained
+from mango_mm.apis.open_model import open_model
 from mango_mm.flows.triangular_attention.products import solve_by_products
 from mango_mm.hosts import require_host
 
@@ -52,8 +52,8 @@ def export_onnx(
 ) -> dict[str, Any]:
     """Write a model as ONNX, run it by onnxruntime, and compare.
 
-    Of a strategy it is the student that is written. The batch size stays free; height and width
-    are those of the export.
+    Of a training algorithm it is the student that is written. The batch size stays free; height
+    and width are those of the export.
 
     Args:
         config: Of a segmentation model.
@@ -73,7 +73,7 @@ def export_onnx(
     """
     for host in ('onnxscript', 'onnxruntime'):
         require_host(host, 'export_onnx')
-    read, model = load_trained(config, checkpoint)
+    read, model = open_model(config, checkpoint)
     if not hasattr(getattr(model, 'data_preprocessor', None), 'normalise'):
         raise ValueError(
             f'{config} is of a {type(model).__name__}; only segmentation models are exported.'
@@ -82,7 +82,7 @@ def export_onnx(
     if len(size) != 2:
         raise ValueError(f'{config} has no crop_size; give height and width.')
     deployed = DeployedSegmentor(model)
-    channels = sum(model.data_preprocessor.names.values())
+    channels = sum(model.data_preprocessor.channels.values())
     images = torch.rand(2, channels, *size) * 255
     difference = _write_and_compare(deployed, images, Path(out))
     if not difference <= tolerance:

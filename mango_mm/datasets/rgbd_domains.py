@@ -19,7 +19,7 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from mango_mm.datasets.domains import DEPTH_UNITS_PER_M, get_domain
+from mango_mm.domains import DEPTH_UNITS_PER_M, get_domain
 
 __all__ = ['DOMAINS_OF_FRAME', 'Camera', 'domains_of_frame', 'normals_of']
 

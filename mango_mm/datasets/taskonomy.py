@@ -11,7 +11,7 @@ Layout on disk:
                    official release (``mist``, ``reshade``, ...), and a list of building names
                    or of ``building point view`` lines.
 Modalities:
-    the domains of :mod:`mango_mm.datasets.domains`, with type, unit and range.
+    the domains of :mod:`mango_mm.domains`, with type, unit and range.
 Splits:
     those of the lists. All views of the papers come from one building, so that training and
     validation views show the same rooms.
@@ -29,8 +29,8 @@ from typing import Any
 
 from mmengine.dataset import BaseDataset
 
-from mango_mm.datasets.domains import get_domain
 from mango_mm.datasets.draws import SeededDraws
+from mango_mm.domains import get_domain
 from mango_mm.files import inside, read_lines
 from mango_mm.registry import DATASETS
 

@@ -30,8 +30,8 @@ from torch import Tensor
 
 from mango_mm.flows.bijection import Bijection
 from mango_mm.flows.invertible_cross_attention import InvertibleCrossAttention
+from mango_mm.flows.lu_products import apply_matrix
 from mango_mm.flows.token_linear import TokenLinear
-from mango_mm.flows.token_mixing import apply_matrix
 from mango_mm.flows.token_partition import TokenPartition
 
 __all__ = ['LearnableCrossAttention']

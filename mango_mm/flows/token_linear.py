@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from mango_mm.flows.bijection import Bijection
-from mango_mm.flows.token_mixing import apply_matrix, form, forming_pays
+from mango_mm.flows.lu_products import apply_matrix, form, forming_pays
 from mango_mm.flows.token_runs import permute
 from mango_mm.flows.tracing import is_compiling
 

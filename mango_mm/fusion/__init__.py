@@ -12,8 +12,8 @@ from mango_mm.fusion.baselines.summation import SumFusion
 from mango_mm.fusion.baselines.token_exchange import TokenExchange, TokenFusion
 from mango_mm.fusion.baselines.u3m import U3MFusion
 from mango_mm.fusion.block_fusion import BlockFusion
-from mango_mm.fusion.fusion import Fusion, FusionOutput
-from mango_mm.fusion.mango import MangoFusion
+from mango_mm.fusion.fusion import Fusion, FusionOutput, fusions_of
+from mango_mm.fusion.mango import MangoFusion, MangoFusionOutput
 from mango_mm.fusion.mango_block import RECIPES, LayerOptions
 
 __all__ = [
@@ -36,5 +36,7 @@ __all__ = [
     'SumFusion',
     'TokenExchange',
     'TokenFusion',
+    'MangoFusionOutput',
     'U3MFusion',
+    'fusions_of',
 ]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from mango_mm.flows import reset_tree
 
-__all__ = ['Fusion', 'FusionOutput']
+__all__ = ['Fusion', 'FusionOutput', 'fusions_of']
 
 
 @dataclasses.dataclass
@@ -144,3 +144,15 @@ class Fusion(nn.Module, abc.ABC):
             ],
             dim=1,
         )
+
+
+def fusions_of(model: nn.Module) -> list[Fusion]:
+    """The fusions of several modalities in a model, in the order of its layers.
+
+    Raises:
+        TypeError: If there is none.
+    """
+    found = [m for m in model.modules() if isinstance(m, Fusion) and len(m.modalities) > 1]
+    if not found:
+        raise TypeError(f'{type(model).__name__} has no fusion of several modalities.')
+    return found

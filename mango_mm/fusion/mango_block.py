@@ -26,7 +26,7 @@ from mango_mm.flows import (
     LearnableCrossAttention,
     TokenPartition,
 )
-from mango_mm.flows.rivals import ChannelLinear, MapAttention, MixtureCoupling
+from mango_mm.flows.baselines import ChannelLinear, MapAttention, MixtureCoupling
 
 __all__ = [
     'RECIPES',
@@ -51,6 +51,7 @@ RECIPES: dict[str, tuple[str, ...]] = {
     'cross_modal': ('mmca', 'imca', 'coupling', 'cross_modal'),
     'paper_cross_modal': ('mmca', 'imca', 'lica', 'coupling', 'cross_modal'),
 }
+
 
 @dataclasses.dataclass(frozen=True)
 class LayerOptions:
@@ -241,9 +242,7 @@ def _map_attention(block: _Block) -> Layers:
     options = block.options
     for variant in range(4):
         partition = TokenPartition.imca(block.lengths, variant=variant)
-        yield MapAttention(
-            block.dim, partition, num_heads=options.num_heads, clamp=options.clamp
-        )
+        yield MapAttention(block.dim, partition, num_heads=options.num_heads, clamp=options.clamp)
 
 
 @dataclasses.dataclass(frozen=True)

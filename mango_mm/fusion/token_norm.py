@@ -38,9 +38,7 @@ class TokenNorm(nn.Module):
         super().__init__()
         self.enabled = enabled
 
-    def forward(
-        self, tokens: Sequence[Tensor]
-    ) -> tuple[list[Tensor], list[Statistics] | None]:
+    def forward(self, tokens: Sequence[Tensor]) -> tuple[list[Tensor], list[Statistics] | None]:
         """Normalised tokens, and what :meth:`undo` needs; None where nothing is normalised.
 
         Args:

@@ -5,6 +5,7 @@ What needs mmagic is imported when it is built; what needs a missing host says s
 
 from mango_mm.hosts import has_host
 from mango_mm.models import fusions
+from mango_mm.models.algorithms import MIND, MLA, UMT, AlternatingDataParallel, UmURL, UnimodalProbe
 from mango_mm.models.autoencoders import LatentFlow, MaskedAutoencoder
 from mango_mm.models.backbones import (
     BlockFusionBackbone,
@@ -15,6 +16,7 @@ from mango_mm.models.backbones import (
 from mango_mm.models.classifiers import MultimodalClassifier
 from mango_mm.models.extractors import RandomFeatures
 from mango_mm.models.heads import (
+    EnsembleHead,
     LatentDecoder,
     MultiLabelHead,
     PixelShuffleDecoder,
@@ -23,7 +25,6 @@ from mango_mm.models.heads import (
 from mango_mm.models.lazy import register_lazily
 from mango_mm.models.losses import AsymmetricLoss, MultiLabelBCELoss
 from mango_mm.models.necks import FusionNeck
-from mango_mm.models.strategies import MIND, MLA, UMT, AlternatingDataParallel, UmURL, UnimodalProbe
 from mango_mm.models.text import TransformersTextEncoder, WordTextEncoder
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     'AsymmetricLoss',
     'BlockFusionBackbone',
     'ConvPyramid',
+    'EnsembleHead',
     'FusionNeck',
     'LatentDecoder',
     'LatentFlow',
@@ -67,5 +69,5 @@ else:
     register_lazily(
         'mmseg',
         'mango_mm.models.segmentors',
-        ('EnsembleHead', 'MultimodalEncoderDecoder', 'MultimodalSegDataPreProcessor'),
+        ('MultimodalEncoderDecoder', 'MultimodalSegDataPreProcessor'),
     )

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  # the name everybody uses
 
+from mango_mm.explicit.attribution import integrated_gradients
 from mango_mm.fusion import MangoFusion
-from mango_mm.fusion.attribution import integrated_gradients
 
 __all__ = ['planted_cues']
 

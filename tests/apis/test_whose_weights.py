@@ -9,7 +9,7 @@ from rooms import MANGO, ROOT, SHORT, iterations, make_rooms
 
 from mango_mm.apis import load_config, train
 from mango_mm.apis import test as evaluate
-from mango_mm.apis.trained import load_trained
+from mango_mm.apis.open_model import open_model
 from mango_mm.checkpoints import find_checkpoint
 
 CONCAT = ROOT / 'configs/concat/concat_small_1xb8-600it_mini-rooms-72x96.py'
@@ -63,7 +63,7 @@ def test_half_a_checkpoint_is_refused_with_its_missing_keys(trained, tmp_path, t
         evaluate(MANGO, tmp_path / 'half.pth', work_dir=tmp_path / 'test', tta=tta,
                  options=options(**named(MANGO)))  # fmt: skip
     with pytest.raises(ValueError, match=r'half.pth is not of this .*decode_head'):
-        load_trained(MANGO, tmp_path / 'half.pth')
+        open_model(MANGO, tmp_path / 'half.pth')
 
 
 def test_resuming_from_another_models_checkpoint_names_file_and_keys(trained, tmp_path):

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mango_mm.datasets.domains import DOMAINS, get_domain
 from mango_mm.datasets.mini.rooms import render_room
 from mango_mm.datasets.rgbd_domains import (
     DOMAINS_OF_FRAME,
@@ -13,6 +12,7 @@ from mango_mm.datasets.rgbd_domains import (
     domains_of_frame,
     normals_of,
 )
+from mango_mm.domains import DOMAINS, get_domain
 
 
 @pytest.mark.parametrize('name', DOMAINS)

@@ -8,8 +8,8 @@ from mmengine.runner import Runner
 from PIL import Image
 from rooms import MANGO, SHORT, iterations, make_rooms
 
+from mango_mm.analysis.check_data import check_data
 from mango_mm.apis import load_config
-from mango_mm.apis.check_data import check_data
 from mango_mm.datasets.label_counts import LabelCounts
 
 

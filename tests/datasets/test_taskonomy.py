@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from mango_mm.datasets import TaskonomyDataset
-from mango_mm.datasets.domains import get_domain
 from mango_mm.datasets.mini.write_rooms import write_rooms
+from mango_mm.domains import get_domain
 
 ROOT = Path(__file__).resolve().parents[2]
 PAIR = {'sources': ['reshading', 'edge_texture'], 'target': 'rgb'}

@@ -10,9 +10,9 @@ from mmengine.runner import Runner
 from rooms import MANGO, SHORT, iterations, make_rooms
 
 from mango_mm.apis import load_config
+from mango_mm.explicit.health import first_flows, flow_health
 from mango_mm.flows import Chain, InvertibleCrossAttention, TokenPartition
 from mango_mm.fusion import MangoFusion
-from mango_mm.fusion.health import first_flows, flow_health
 
 
 def ica(gate=0.25, **options):

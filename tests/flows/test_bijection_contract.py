@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from mango_mm import flows
-from mango_mm.flows import TokenPartition, rivals
+from mango_mm.flows import TokenPartition, baselines
 from mango_mm.fusion.mango_block import RECIPES, LayerOptions, build_block
 from mango_mm.testing import assert_is_bijection
 
@@ -51,10 +51,10 @@ ZOO = {
     'attention coupling': lambda: flows.AttentionCoupling(
         D, TokenPartition.mmca((4, 3), target=0), num_heads=2
     ),
-    'Glow, channels': lambda: rivals.ChannelLinear(D),
-    'Flow++, mixture': lambda: rivals.MixtureCoupling(D, num_heads=2),
-    'Flow++, mixture, swapped': lambda: rivals.MixtureCoupling(D, swap=True, components=2),
-    'AttnFlow, map': lambda: rivals.MapAttention(D, TokenPartition.imca((4, 3), variant=1)),
+    'Glow, channels': lambda: baselines.ChannelLinear(D),
+    'Flow++, mixture': lambda: baselines.MixtureCoupling(D, num_heads=2),
+    'Flow++, mixture, swapped': lambda: baselines.MixtureCoupling(D, swap=True, components=2),
+    'AttnFlow, map': lambda: baselines.MapAttention(D, TokenPartition.imca((4, 3), variant=1)),
     'ActNorm': lambda: flows.ActNorm(D).eval(),
     'chain': lambda: flows.Chain(flows.ActNorm(D).eval(), flows.AffineCoupling(D)),
     'empty chain': flows.Chain,
@@ -291,7 +291,7 @@ def test_reset_puts_it_back_to_its_start(bijection):
 def test_every_concrete_bijection_is_in_the_zoo():
     exported = {
         c
-        for module in (flows, rivals)
+        for module in (flows, baselines)
         for c in map(vars(module).get, module.__all__)
         if isinstance(c, type) and issubclass(c, flows.Bijection)
     }

@@ -11,7 +11,7 @@ from mango_mm.flows import (
     TokenPartition,
     token_linear,
 )
-from mango_mm.flows.token_mixing import apply_matrix, form, forming_pays
+from mango_mm.flows.lu_products import apply_matrix, form, forming_pays
 from mango_mm.flows.token_runs import permute
 
 N, D = 7, 4

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch_features import needs_flash_on_cpu
 
+from mango_mm.benchmarking.measuring import peak_bytes  # counted, not timed
 from mango_mm.flows import Chain, InvertibleCrossAttention, TokenPartition
 from mango_mm.flows.triangular_attention import KERNELS, mix, solve
 from mango_mm.flows.triangular_attention import flash as flash_kernels
@@ -20,7 +21,6 @@ from mango_mm.flows.triangular_attention.reference import mix_dense, solve_dense
 from mango_mm.flows.triangular_attention.select import DENSE_UP_TO, choose, choose_inverse
 from mango_mm.flows.triangular_attention.substitution import solve_blocks
 from mango_mm.flows.triangular_attention.sweep import error_bound, num_sweeps, solve_sweeps
-from mango_mm.testing.measuring import peak_bytes  # counted, not timed
 
 FLASH = flash_kernels.KERNELS['cpu', torch.double]
 

@@ -14,11 +14,11 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from PIL import Image
 
-from mango_mm.apis.domain_pictures import show_domain
 from mango_mm.datasets import TaskonomyDataset
 from mango_mm.datasets.mini.write_rooms import write_rooms
 from mango_mm.models.autoencoders.masked_autoencoder import measured
 from mango_mm.registry import MODELS
+from mango_mm.visualization.domains import show_domain
 
 AE = dict(
     type='mango_mm.MaskedAutoencoder',

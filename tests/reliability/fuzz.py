@@ -42,9 +42,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from mango_mm.apis.compare import Run, _check
-from mango_mm.apis.suite import load_suite
 from mango_mm.checkpoints import find_checkpoint, load_safely
+from mango_mm.comparison.compare import Run, _check
+from mango_mm.comparison.suite import load_suite
 from mango_mm.datasets.mm_imdb import MMIMDbDataset
 from mango_mm.datasets.multimodal_segmentation import MultimodalSegDataset
 from mango_mm.datasets.taskonomy import TaskonomyDataset

@@ -7,8 +7,8 @@ import pytest
 import torch
 from rooms import MANGO, ROOT, SHORT, make_rooms, run
 
-from mango_mm.apis.attribution import Attribution
-from mango_mm.apis.trained import load_trained
+from mango_mm.analysis.attribution import Attribution
+from mango_mm.apis.open_model import open_model
 from mango_mm.datasets.mini.write_movies import write_movies
 from mango_mm.visualization.attribution import draw_attributions
 
@@ -33,7 +33,7 @@ def work(tmp_path_factory):
     patch.setenv('MANGO_MINI_MOVIES', str(folder / 'films'))
     for name, config in (('mango', MANGO), ('concat', CONCAT), ('films', FILMS), ('rgb', RGB)):
         torch.manual_seed(0)
-        _, model = load_trained(config, None)
+        _, model = open_model(config, None)
         model.init_weights()
         if hasattr(model, 'fit_vocabulary'):
             model.fit_vocabulary(['war and love', 'love war'])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from mango_mm.testing.measuring import Spread
+from mango_mm.benchmarking.measuring import Spread
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ('--rounds', '1', '--seconds', '0')

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from rooms import MANGO, ROOT, make_rooms, run
 
-from mango_mm.apis.check_data import check_data
+from mango_mm.analysis.check_data import check_data
 from mango_mm.datasets.mini.write_movies import write_movies
 from mango_mm.files import inside
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from rooms import MANGO, ROOT, SHORT, iterations, make_rooms, run
 
-from mango_mm.apis.density import load_density
+from mango_mm.analysis.fit_density import load_density
 from mango_mm.visualization.report import Section, markdown_tables, render_page, report_of
 
 FIT = ROOT / 'tools/analyse/fit_density.py'

@@ -8,7 +8,7 @@ from faults import build_runner, options_of, rooms_config
 from rooms import MANGO, ROOT, run
 
 from mango_mm.apis.export import export_onnx
-from mango_mm.apis.trained import load_trained
+from mango_mm.apis.open_model import open_model
 
 SMALL = """
 _base_ = {base!r}
@@ -39,6 +39,6 @@ def test_onnxruntime_agrees_with_pytorch(tmp_path, monkeypatch):
 def test_what_cannot_be_exported_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match='checkpoint .*gone does not exist'):
         export_onnx(MANGO, tmp_path / 'gone', tmp_path / 'x.onnx')
-    torch.save(load_trained(FILMS, None)[1].state_dict(), tmp_path / 'films.pth')
+    torch.save(open_model(FILMS, None)[1].state_dict(), tmp_path / 'films.pth')
     with pytest.raises(ValueError, match='is of a MultimodalClassifier; only segmentation'):
         export_onnx(FILMS, tmp_path / 'films.pth', tmp_path / 'x.onnx')

@@ -8,9 +8,9 @@ import torch
 from mmengine.registry import init_default_scope
 from rooms import MANGO, ROOT, SHORT, make_rooms, run
 
+from mango_mm.analysis.robustness import RobustnessCheck
 from mango_mm.apis import load_config
 from mango_mm.apis import test as evaluate
-from mango_mm.apis.robustness import RobustnessCheck
 from mango_mm.datasets.mini.write_movies import write_movies
 from mango_mm.evaluation.functional.detection import auroc
 from mango_mm.registry import MODELS

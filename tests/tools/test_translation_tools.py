@@ -10,7 +10,7 @@ from PIL import Image
 from rooms import ROOT, SHORT, iterations
 from rooms import run as run_on
 
-from mango_mm.apis.domain_pictures import draw_translations
+from mango_mm.analysis.translations import draw_translations
 from mango_mm.datasets.mini.write_rooms import write_rooms
 
 MMAGIC_TOOLS = Path(mmagic.__file__).parent / '.mim' / 'tools'

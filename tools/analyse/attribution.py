@@ -22,10 +22,10 @@ import numpy as np
 from mmengine.config import DictAction
 from tqdm import tqdm
 
-from mango_mm.apis.attribution import Attribution, Explanation
+from mango_mm.analysis.attribution import Attribution, Explanation
 from mango_mm.apis.command import Parser, positive_int, run_tool
-from mango_mm.engine.hooks.panel_hook import modality_images
 from mango_mm.visualization.attribution import draw_attributions, draw_shares
+from mango_mm.visualization.domains import modality_images
 
 
 def summed(explanation: Explanation, modality: str, size: tuple[int, int]) -> Any:
@@ -84,7 +84,7 @@ def main() -> None:
         args.out / 'shares.png',
     )
     if not attribution.films:
-        contributions, arrivals = rows_of(found, attribution.model.data_preprocessor.names)
+        contributions, arrivals = rows_of(found, attribution.model.data_preprocessor.channels)
         if contributions:
             draw_attributions(contributions, args.out / 'contributions.png')
         if arrivals:

@@ -9,7 +9,7 @@ Example:
 
 from mmengine.config import DictAction
 
-from mango_mm.apis.check_data import SPLITS, check_data
+from mango_mm.analysis.check_data import SPLITS, check_data
 from mango_mm.apis.command import Parser, run_tool
 
 

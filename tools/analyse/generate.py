@@ -12,8 +12,8 @@ from pathlib import Path
 
 from mmengine.config import DictAction
 
+from mango_mm.analysis.generation import generate
 from mango_mm.apis.command import Parser, non_negative_int, positive_int, run_tool
-from mango_mm.apis.generation import generate
 
 
 def main() -> None:

@@ -20,10 +20,10 @@ from typing import Any
 
 from mmengine.config import DictAction
 
+from mango_mm.analysis.likelihood import SampleLikelihood, measure_likelihood
 from mango_mm.apis.command import Parser, positive_int, run_tool
-from mango_mm.apis.likelihood import SampleLikelihood, measure_likelihood
-from mango_mm.engine.hooks.panel_hook import modality_images
 from mango_mm.visualization import draw_histogram, draw_maps
+from mango_mm.visualization.domains import modality_images
 
 
 def pictures_of(sample: SampleLikelihood) -> dict[str, Any] | None:

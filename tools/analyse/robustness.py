@@ -23,8 +23,8 @@ from typing import Any
 
 from mmengine.config import DictAction
 
+from mango_mm.analysis.robustness import RobustnessCheck, headline
 from mango_mm.apis.command import Parser, non_negative_int, positive_int, run_tool
-from mango_mm.apis.robustness import RobustnessCheck, headline
 from mango_mm.visualization.robustness import draw_severities
 
 Lines = list[dict[str, Any]]

@@ -11,18 +11,18 @@ Example:
 """
 
 import torch
-from attention_layers import CausalAttention
-from report import make_parser, save, start
 from torch import nn
 
 from mango_mm.apis.command import positive_int, run_tool
-from mango_mm.fusion import MangoFusion
-from mango_mm.testing.measuring import (
+from mango_mm.benchmarking.attention_layers import CausalAttention
+from mango_mm.benchmarking.measuring import (
     Spread,
     count_flops,
     peak_bytes,
     take_turns,
 )
+from mango_mm.benchmarking.report import make_parser, save, start
+from mango_mm.fusion import MangoFusion
 from mango_mm.visualization import draw_bars
 
 ICA_LAYERS = 8  # per block of the paper

@@ -11,16 +11,16 @@ Example:
 import inspect
 
 import torch
-from report import make_parser, plot_steps, save, start
 
 from mango_mm import fusion
 from mango_mm.apis.command import positive_int, run_tool
-from mango_mm.testing.measuring import (
+from mango_mm.benchmarking.measuring import (
     Spread,
     count_flops,
     peak_bytes,
     take_turns,
 )
+from mango_mm.benchmarking.report import make_parser, plot_steps, save, start
 
 MODALITIES = ('rgb', 'depth')
 REFERENCE = 'ConcatFusion'

@@ -11,17 +11,17 @@ Example:
 """
 
 import torch
-from attention_layers import CausalAttention, NaiveICA
-from report import make_parser, save, start
 
 from mango_mm.apis.command import positive_int, run_tool
-from mango_mm.flows import InvertibleCrossAttention, TokenPartition
-from mango_mm.testing.measuring import (
+from mango_mm.benchmarking.attention_layers import CausalAttention, NaiveICA
+from mango_mm.benchmarking.measuring import (
     Spread,
     count_flops,
     peak_bytes,
     take_turns,
 )
+from mango_mm.benchmarking.report import make_parser, save, start
+from mango_mm.flows import InvertibleCrossAttention, TokenPartition
 from mango_mm.visualization import draw_ratios
 
 DENSE_UP_TO = 4096  # above, a dense matrix takes gigabytes

@@ -18,17 +18,17 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
-from report import make_parser, plot_steps, save, start
 
 from mango_mm.apis import load_config
 from mango_mm.apis.command import positive_int, run_tool
-from mango_mm.registry import MODELS
-from mango_mm.testing.measuring import (
+from mango_mm.benchmarking.measuring import (
     Spread,
     count_flops,
     peak_bytes,
     take_turns,
 )
+from mango_mm.benchmarking.report import make_parser, plot_steps, save, start
+from mango_mm.registry import MODELS
 
 SMALL = {
     'RGB only': 'configs/unimodal/rgb_small_1xb8-600it_mini-rooms-72x96.py',

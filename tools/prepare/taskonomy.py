@@ -19,7 +19,7 @@ import numpy as np
 from tqdm import tqdm
 
 from mango_mm.apis.command import Parser, non_negative_int, run_tool
-from mango_mm.datasets.domains import DOMAINS, get_domain
+from mango_mm.domains import DOMAINS, get_domain
 from mango_mm.files import read_image
 
 NAME = re.compile(r'point_(\d+)_view_(\d+)_domain_(\w+)\.png')

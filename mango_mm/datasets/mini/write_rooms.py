@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from mango_mm.datasets.domains import DEPTH_UNITS_PER_M, DOMAINS
 from mango_mm.datasets.mini.rooms import Frame, render_room
+from mango_mm.domains import DEPTH_UNITS_PER_M, DOMAINS
 from mango_mm.files import is_made, made_whole
 
 __all__ = ['write_rooms']

@@ -17,7 +17,7 @@ from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
 from numpy.typing import NDArray
 
-from mango_mm.datasets.domains import get_domain
+from mango_mm.domains import get_domain
 from mango_mm.files import read_image
 from mango_mm.registry import TRANSFORMS
 

@@ -11,8 +11,8 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from torch import Tensor
 
+from mango_mm.explicit.health import first_flows, flow_health, layer_health
 from mango_mm.flows import Bijection
-from mango_mm.fusion.health import first_flows, flow_health, layer_health
 from mango_mm.registry import HOOKS
 
 __all__ = ['FlowHealthHook']
@@ -20,7 +20,7 @@ __all__ = ['FlowHealthHook']
 
 @HOOKS.register_module()
 class FlowHealthHook(Hook):
-    """Logs what ``mango_mm.fusion.health`` measures, and warns before it goes wrong.
+    """Logs what ``mango_mm.explicit.health`` measures, and warns before it goes wrong.
 
     The scalars are ``flow/<name>`` of one flow, ``flow<i>/<name>`` of several, beside the losses:
     in the text log, and wherever mmengine's visualizer writes (local, TensorBoard, ...). Each

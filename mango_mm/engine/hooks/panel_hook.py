@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from numpy.typing import NDArray
 
 from mango_mm.registry import HOOKS
-from mango_mm.visualization.panels import colour_depth, colour_labels, draw_panel
+from mango_mm.visualization.domains import modality_images
+from mango_mm.visualization.panels import colour_labels, draw_panel
 
 __all__ = ['PanelHook']
 
@@ -75,7 +74,7 @@ def _channels(model: Any) -> Mapping[str, int]:
     """Channels of each modality, off the data preprocessor of a model however wrapped."""
     while not hasattr(model, 'backbone') and hasattr(model, 'module'):
         model = model.module
-    names = getattr(model.data_preprocessor, 'names', None)
+    names = getattr(model.data_preprocessor, 'channels', None)
     if names is None:
         raise TypeError(
             'PanelHook reads the modalities off MultimodalSegDataPreProcessor; '
@@ -83,19 +82,3 @@ def _channels(model: Any) -> Mapping[str, int]:
         )
     channels: Mapping[str, int] = names
     return channels
-
-
-def modality_images(
-    stack: NDArray[Any], channels: Mapping[str, int]
-) -> dict[str, NDArray[np.uint8]]:
-    """The modalities of a stack (C, H, W), before normalisation, as RGB pictures."""
-    images: dict[str, NDArray[np.uint8]] = {}
-    start = 0
-    for name, count in channels.items():
-        part = stack[start : start + count]
-        start += count
-        if count == 3:
-            images[name] = np.clip(part.transpose(1, 2, 0), 0, 255).astype(np.uint8)
-        else:
-            images[name] = colour_depth(part[0])
-    return images

@@ -110,15 +110,11 @@ class BlockFusionBackbone(MultiStreamBackbone):
         for fusion in self.fusions.values():
             fusion.reset_parameters()
 
-    def forward(self, inputs: Tensor) -> Any:
-        """Feature maps of every modality, as :class:`MultiStreamBackbone` gives them."""
-        return self.extract(inputs)[0]
-
-    def extract(self, inputs: Tensor) -> tuple[Any, dict[str, Tensor]]:
-        """Feature maps, and the fusions' losses, each summed over blocks."""
+    def extract(self, inputs: Tensor) -> tuple[dict[str, tuple[Tensor, ...]], dict[str, Tensor]]:
+        """The pyramid of every modality, and the fusions' losses, each summed over blocks."""
         self._losses, self._entered = [], {}
         try:
-            features = super().forward(inputs)
+            features, _ = super().extract(inputs)
             losses: dict[str, Tensor] = {}
             for given in self._losses:
                 for name, value in given.items():

@@ -115,14 +115,21 @@ class MultiStreamBackbone(BaseModule):
 
         Returns:
             ``{modality: (map of stage 1, map of stage 2, ...)}``; of a single modality
-            only its tuple.
+            only its tuple, as a host expects.
+        """
+        features, _ = self.extract(inputs)
+        return next(iter(features.values())) if len(features) == 1 else features
+
+    def extract(self, inputs: Tensor) -> tuple[dict[str, tuple[Tensor, ...]], dict[str, Tensor]]:
+        """The pyramid of every modality, of a single one too, and losses of the backbone's own.
+
+        Args:
+            inputs: The same as in :meth:`forward`.
         """
         parts = self.split(inputs)
         if self.sharing == 'shared':
-            features = self._run_shared(parts)
-        else:
-            features = {name: _as_tuple(self.streams[name](x)) for name, x in parts.items()}
-        return next(iter(features.values())) if len(features) == 1 else features
+            return self._run_shared(parts), {}
+        return {name: _as_tuple(self.streams[name](x)) for name, x in parts.items()}, {}
 
     def encode_one(self, inputs: Tensor, modality: str) -> tuple[Tensor, ...]:
         """The pyramid of one modality alone; the other streams do not run.

@@ -69,11 +69,20 @@ class TranslationGenerator(BaseModule):
         missing = [m for m in self.sources if m not in inputs]
         if missing:
             raise KeyError(f'the model reads {list(self.sources)}; the input lacks {missing}.')
+        size = next(iter(inputs.values())).shape[-2:]
+        return self.decode(self.encode(inputs), (int(size[0]), int(size[1])))
+
+    def encode(self, inputs: Mapping[str, Tensor]) -> dict[str, Any]:
+        """The pyramid of every source."""
         first = next(iter(self.encoders))
-        pyramids = {m: self.encoders[first if self.shared else m](inputs[m]) for m in self.sources}
+        return {m: self.encoders[first if self.shared else m](inputs[m]) for m in self.sources}
+
+    def decode(
+        self, pyramids: Mapping[str, Any], size: tuple[int, int]
+    ) -> tuple[Tensor, dict[str, Tensor], Tensor | None]:
+        """As :meth:`forward` returns it, of pyramids that :meth:`encode` gave."""
         maps, losses, nll = pyramids[next(iter(self.sources))], {}, None
         if self.neck is not None:
             result = self.neck.fuse(pyramids)
             maps, losses, nll = result.maps, result.losses, result.nll_per_dim
-        size = next(iter(inputs.values())).shape[-2:]
-        return self.decoder(maps, size=tuple(size)), losses, nll
+        return self.decoder(maps, size=size), losses, nll

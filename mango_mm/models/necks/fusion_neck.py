@@ -147,7 +147,7 @@ class FusionNeck(BaseModule):
                 tokens = {m: enter[m](x) for m, x in tokens.items()}
             masks = None
             if present is not None:
-                tokens, masks = _without_absent(tokens, present)
+                masks = _masks_of(tokens, present)
             output = fusion(tokens, masks=masks, grid=(int(grid[0]), int(grid[1])))
             outputs[stage] = output
             maps.append(tokens_to_map(output.fused, grid))
@@ -198,12 +198,7 @@ class FusionNeck(BaseModule):
         return {m: [p[i] for p in parts] for i, m in enumerate(self.modalities)}
 
 
-def _without_absent(
-    tokens: Mapping[str, Tensor], present: Tensor
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Tokens with zeros for what is absent, and masks that say so."""
-    kept, masks = {}, {}
-    for index, (m, x) in enumerate(tokens.items()):
-        masks[m] = present[:, index : index + 1].to(x.device).expand(x.shape[:2])
-        kept[m] = x.masked_fill(~masks[m][..., None], 0.0)
-    return kept, masks
+def _masks_of(tokens: Mapping[str, Tensor], present: Tensor) -> dict[str, Tensor]:
+    """Masks, (B, N) each, in which a modality that a sample lacks has no token."""
+    seen = dict(zip(tokens, present.T))
+    return {m: seen[m].to(x.device)[:, None].expand(x.shape[:2]) for m, x in tokens.items()}

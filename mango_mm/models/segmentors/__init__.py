@@ -1,9 +1,8 @@
 """Adapters to mmsegmentation: the only model folder that imports it."""
 
-from mango_mm.models.segmentors.ensemble_head import EnsembleHead
 from mango_mm.models.segmentors.multimodal_encoder_decoder import MultimodalEncoderDecoder
 from mango_mm.models.segmentors.multimodal_seg_data_preprocessor import (
     MultimodalSegDataPreProcessor,
 )
 
-__all__ = ['EnsembleHead', 'MultimodalEncoderDecoder', 'MultimodalSegDataPreProcessor']
+__all__ = ['MultimodalEncoderDecoder', 'MultimodalSegDataPreProcessor']

@@ -7,15 +7,17 @@ from typing import Any
 
 import torch
 from mmseg.models.segmentors import EncoderDecoder
-from torch import Tensor
+from torch import Tensor, nn
 
-from mango_mm.models.backbones import BlockFusionBackbone
+from mango_mm.models.heads.ensemble_head import FUSED, MODALITIES
 from mango_mm.models.necks import FusionNeck
 from mango_mm.models.presence import presence
-from mango_mm.models.segmentors.ensemble_head import FUSED
 from mango_mm.registry import MODELS, build_ours
 
 __all__ = ['MultimodalEncoderDecoder']
+
+ALL = 'all'  # the one pyramid of a backbone that knows no modalities
+NLL = 'nll_per_dim'
 
 
 @MODELS.register_module()
@@ -46,27 +48,23 @@ class MultimodalEncoderDecoder(EncoderDecoder):
         super().__init__(backbone=backbone, decode_head=decode_head, neck=None, **others)
         if neck is not None:
             self.neck = build_ours(MODELS, neck)
+        self.head_input = nn.Identity()  # called with what the decode head reads: a place for hooks
         self.data_preprocessor.honours_present = True
-        self._window_nlls: list[Tensor] | None = None
-        self._metas: list[dict[str, Any]] = []
 
     def encode(
         self, inputs: Tensor, metas: Sequence[Mapping[str, Any]] = ()
     ) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """The backbone's pyramid of every modality, and the losses of fusion inside it.
 
-        Of a unimodal backbone, or any other, the one pyramid under the name of its modality,
-        or ``'all'``. Of a modality that a sample lacks, zeros: what an encoder makes of a blank
-        image means nothing, and its normalisations multiply gradients by 1 / sqrt(eps) each.
+        Of a backbone that is none of ours, the one pyramid under the name ``'all'``. Of a modality
+        that a sample lacks, zeros: what an encoder makes of a blank image means nothing, and its
+        normalisations multiply gradients by 1 / sqrt(eps) each.
         """
         losses: dict[str, Tensor] = {}
-        if isinstance(self.backbone, BlockFusionBackbone):
+        if hasattr(self.backbone, 'extract'):
             features, losses = self.backbone.extract(inputs)
         else:
-            features = self.backbone(inputs)
-        if not isinstance(features, Mapping):
-            names = getattr(self.backbone, 'use', ('all',))
-            features = {names[0] if len(names) == 1 else 'all': features}
+            features = {ALL: self.backbone(inputs)}
         present = presence(metas, tuple(features), some=False) if len(features) > 1 else None
         if present is None:
             return dict(features), losses
@@ -77,51 +75,60 @@ class MultimodalEncoderDecoder(EncoderDecoder):
         self, features: Mapping[str, Any], present: Tensor | None = None
     ) -> tuple[Any, dict[str, Tensor], Tensor | None]:
         """What the decode head reads, the neck's losses, and NLL per dimension, (B,) or None."""
-        several = len(features) > 1
-        given = features if several else next(iter(features.values()))
-        if not self.with_neck:
-            return given, {}, None
-        if not isinstance(self.neck, FusionNeck):
-            return self.neck(given), {}, None
-        result = self.neck.fuse(given, present)
-        wanted = getattr(self.decode_head, 'combine', None) == FUSED
-        maps = {**features, FUSED: result.maps} if wanted else result.maps
-        return maps, result.losses, result.nll_per_dim
+        # One modality, or a backbone of another's, is what a host's neck or head expects.
+        read: Any = dict(features) if len(features) > 1 else next(iter(features.values()))
+        losses: dict[str, Tensor] = {}
+        nll_per_dim = None
+        if isinstance(self.neck if self.with_neck else None, FusionNeck):
+            result = self.neck.fuse(read, present)
+            read, losses, nll_per_dim = result.maps, result.losses, result.nll_per_dim
+            if MODALITIES in getattr(self.decode_head, 'reads', ()):
+                read = {**features, FUSED: read} if FUSED in self.decode_head.reads else read
+        elif self.with_neck:
+            read = self.neck(read)
+        return self.head_input(read), losses, nll_per_dim
 
     def loss(self, inputs: Tensor, data_samples: list[Any]) -> dict[str, Tensor]:
         """The losses of the heads, of the neck and of fusion in the backbone, by name."""
-        features, losses = self.encode(inputs, [s.metainfo for s in data_samples])
-        return {**losses, **self.loss_from(features, data_samples)}
-
-    def loss_from(self, features: Mapping[str, Any], data_samples: list[Any]) -> dict[str, Tensor]:
-        """The losses of the neck and of the heads, of features that :meth:`encode` gave."""
-        present = self.presence([s.metainfo for s in data_samples])
-        merged, losses, _ = self.merge(features, present)
-        losses = {**losses, **self._decode_head_forward_train(merged, data_samples)}
+        metas = [s.metainfo for s in data_samples]
+        features, losses = self.encode(inputs, metas)
+        read, of_neck, _ = self.merge(features, self.presence(metas))
+        losses = {**losses, **of_neck, **self._decode_head_forward_train(read, data_samples)}
         if self.with_auxiliary_head:
-            losses.update(self._auxiliary_head_forward_train(merged, data_samples))
+            losses.update(self._auxiliary_head_forward_train(read, data_samples))
         return losses
 
     def extract_feat(self, inputs: Tensor) -> Any:
-        """What the decode head reads; notes the likelihood while a prediction is under way."""
-        features, _ = self.encode(inputs, self._metas)
-        merged, _, nll_per_dim = self.merge(features, self.presence(self._metas))
-        if self._window_nlls is not None and nll_per_dim is not None:
-            self._window_nlls.append(nll_per_dim)
-        return merged
+        """What the decode head reads of samples that lack nothing."""
+        return self.merge(self.encode(inputs)[0])[0]
+
+    def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict[str, Any]]) -> Tensor:
+        """Logits of images, or of one window of each; adds its NLL to the metas.
+
+        Args:
+            inputs: (B, C, H, W).
+            batch_img_metas: Of each sample; ``present`` is read, and the NLL per dimension is
+                appended to ``nll_per_dim`` if there is a flow.
+        """
+        features, _ = self.encode(inputs, batch_img_metas)
+        read, _, nll_per_dim = self.merge(features, self.presence(batch_img_metas))
+        if nll_per_dim is not None:
+            for meta, value in zip(batch_img_metas, nll_per_dim):
+                meta.setdefault(NLL, []).append(value)
+        logits: Tensor = self.decode_head.predict(read, batch_img_metas, self.test_cfg)
+        return logits
 
     def predict(self, inputs: Tensor, data_samples: list[Any] | None = None) -> list[Any]:
         """Mmseg's prediction, with ``nll_per_dim`` on every sample if there is a flow."""
-        self._window_nlls = []
-        self._metas = [s.metainfo for s in data_samples or ()]
-        try:
-            predictions: list[Any] = super().predict(inputs, data_samples)
-            if self._window_nlls:
-                per_sample = torch.stack(self._window_nlls).mean(0)
-                for prediction, value in zip(predictions, per_sample):
-                    prediction.set_field(value, 'nll_per_dim', dtype=Tensor)
-        finally:
-            self._window_nlls, self._metas = None, []
+        size = inputs.shape[2:]
+        plain = dict(ori_shape=size, img_shape=size, pad_shape=size, padding_size=[0, 0, 0, 0])
+        # One dict per sample, as mmseg hands to every window.
+        metas = [dict(s.metainfo) for s in data_samples or ()] or [dict(plain) for _ in inputs]
+        logits = self.inference(inputs, metas)
+        predictions: list[Any] = self.postprocess_result(logits, data_samples)
+        for prediction, meta in zip(predictions, metas):
+            if NLL in meta:
+                prediction.set_field(torch.stack(meta[NLL]).mean(), NLL, dtype=Tensor)
         return predictions
 
     def presence(self, metas: Sequence[Mapping[str, Any]]) -> Tensor | None:

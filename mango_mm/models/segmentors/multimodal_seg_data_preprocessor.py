@@ -67,7 +67,7 @@ class MultimodalSegDataPreProcessor(BaseDataPreprocessor):
             mean += spec['mean']
             std += spec['std']
             missing += [float(spec.get('missing', float('nan')))] * spec['channels']
-        self.names = {name: spec['channels'] for name, spec in modalities.items()}
+        self.channels = {name: spec['channels'] for name, spec in modalities.items()}
         self.size, self.size_divisor = size, size_divisor
         self.seg_pad_val, self.test_cfg = seg_pad_val, test_cfg
         for name, values in (('mean', mean), ('std', std), ('missing', missing)):
@@ -123,7 +123,7 @@ class MultimodalSegDataPreProcessor(BaseDataPreprocessor):
         """
         if x.shape[-3] != len(self.mean):
             raise ValueError(
-                f'the model reads {self.names}, {len(self.mean)} channels in all; '
+                f'the model reads {self.channels}, {len(self.mean)} channels in all; '
                 f'got an image of {x.shape[-3]}. Check the keys of StackModalities.'
             )
         x = x.float()

@@ -1,0 +1,1 @@
+"""What a trained model does and why: likelihood, attribution, robustness, checks of data."""

@@ -1,0 +1,90 @@
+"""A config and a checkpoint become a model: the one place outside the Runner that builds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from mango_mm.apis.run import load_config
+from mango_mm.checkpoints import load_weights
+from mango_mm.registry import MODELS
+
+__all__ = ['in_order', 'open_model', 'plain_training_loader']
+
+
+def open_model(
+    config: str | Path | Config,
+    checkpoint: str | Path | None = None,
+    *,
+    options: Mapping[str, Any] | None = None,
+    device: str = 'cpu',
+) -> tuple[Config, Any]:
+    """The config and its model in evaluation mode.
+
+    Of a training algorithm it is the student that is returned.
+
+    Args:
+        config: File, or a config already read.
+        checkpoint: File, or a work dir (its newest checkpoint); it must hold every weight. None:
+            weights as initialised, without any pretrained file.
+        options: Overrides of the config.
+        device: Where the model lies.
+
+    Raises:
+        FileNotFoundError: If config or checkpoint do not exist.
+        ValueError: If the checkpoint is of another model.
+    """
+    read = load_config(config, options=options)
+    init_default_scope(read.get('default_scope', 'mmengine'))
+    given = read.model
+    preprocessor = read.get('data_preprocessor')
+    if preprocessor is not None:  # as mmengine's Runner does
+        given.setdefault('data_preprocessor', preprocessor)
+    if checkpoint is None and 'student' in given:  # its teachers are checkpoints, too
+        given = {'data_preprocessor': given.get('data_preprocessor'), **given.student}
+        given = {k: v for k, v in given.items() if v is not None}
+    _drop_pretrained(given)
+    model: Any = MODELS.build(given)
+    if checkpoint is None:
+        model.init_weights()
+    else:
+        load_weights(model, checkpoint)
+    return read, getattr(model, 'student', model).to(device).eval()
+
+
+def in_order(loader: Any, **changes: Any) -> dict[str, Any]:
+    """The config of a loader that gives every sample once, in order.
+
+    Args:
+        loader: Config of a loader.
+        **changes: Further keys to set.
+    """
+    plain: dict[str, Any] = loader.to_dict() if hasattr(loader, 'to_dict') else dict(loader)
+    plain.pop('batch_sampler', None)
+    return {**plain, 'sampler': {'type': 'DefaultSampler', 'shuffle': False}, **changes}
+
+
+def plain_training_loader(config: Config) -> dict[str, Any]:
+    """The validation loader over the training data: every sample once, without augmentation."""
+    loader = in_order(config.val_dataloader)
+    trained = config.train_dataloader.to_dict()['dataset']
+    loader['dataset'] = {**trained, 'pipeline': loader['dataset']['pipeline']}
+    return loader
+
+
+def _drop_pretrained(model: Any) -> None:
+    """The checkpoint holds every weight; do not look for pretrained files."""
+    if isinstance(model, dict):
+        model.pop('pretrained', None)
+        init = model.get('init_cfg')
+        if isinstance(init, dict) and init.get('type') == 'Pretrained':
+            model.pop('init_cfg')
+        for value in list(model.values()):
+            _drop_pretrained(value)
+    elif isinstance(model, (list, tuple)):
+        for value in model:
+            _drop_pretrained(value)

@@ -1,0 +1,1 @@
+"""Time, operations and memory of models and layers, measured side by side."""

@@ -1,7 +1,0 @@
-"""The layers of other flows, for the rows of the paper's Table 4."""
-
-from mango_mm.flows.rivals.attn_flow import MapAttention
-from mango_mm.flows.rivals.flow_plus_plus import MixtureCoupling
-from mango_mm.flows.rivals.glow import ChannelLinear
-
-__all__ = ['ChannelLinear', 'MapAttention', 'MixtureCoupling']
