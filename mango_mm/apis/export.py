@@ -31,7 +31,7 @@ class DeployedSegmentor(nn.Module):
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
-        self.model = model.eval()
+        self.model: Any = model.eval()
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (N, K, H, W) of images (N, C, H, W): RGB in 0..255, depth in its unit."""
@@ -108,6 +108,8 @@ def _write_and_compare(deployed: nn.Module, images: Tensor, out: Path) -> float:
             program, (images,), dynamo=True, input_names=['images'], output_names=['logits'],
             optimize=False, verbose=False,
         )  # fmt: skip
+        if written is None:
+            raise RuntimeError(f'torch.onnx.export gave no program for {out}.')
         out.parent.mkdir(parents=True, exist_ok=True)
         written.save(str(out))
         options = onnxruntime.SessionOptions()

@@ -97,7 +97,7 @@ def _arguments(node: Any, name: str) -> set[str | None]:
     for cls in kind.__mro__:
         if '__init__' not in vars(cls):
             continue
-        parameters = inspect.signature(cls.__init__).parameters.values()
+        parameters = inspect.signature(vars(cls)['__init__']).parameters.values()
         found |= {p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
         if not any(p.kind == p.VAR_KEYWORD for p in parameters):
             return found - {'self'}

@@ -48,12 +48,13 @@ class SegmentationInferencer(Inferencer):
         self.meta = _metainfo(dataset)
         steps = [t for t in dataset.pipeline if not t['type'].endswith('LoadSegmentation')]
         self.pipeline = Compose(steps)
-        self.channels = getattr(model.data_preprocessor, 'channels', None)
-        if self.channels is None:
+        channels = getattr(model.data_preprocessor, 'channels', None)
+        if channels is None:
             raise TypeError(
                 'SegmentationInferencer needs a model with MultimodalSegDataPreProcessor; got '
                 f'{type(model.data_preprocessor).__name__}.'
             )
+        self.channels: dict[str, int] = dict(channels)
         self.modalities = tuple(self.channels)
 
     def prepare(self, sample: Sample) -> dict[str, Any]:

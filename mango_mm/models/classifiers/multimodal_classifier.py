@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mango_mm.fusion import Fusion
 from mango_mm.fusion.late import certainty, combine_logits, fused_if_whole
+from mango_mm.models.compiled_flows import compile_flows
 from mango_mm.models.likelihood_losses import likelihood_losses
 from mango_mm.models.presence import presence
 from mango_mm.registry import FUSIONS, MODELS, build_ours
@@ -44,8 +45,9 @@ class MultimodalClassifier(BaseModel):
             ``combine``, ``'mean'`` (UME) or ``'entropy'`` (MLA), and ``shared``, one head for
             all modalities.
         nll_weight: Weight of the flow's negative log-likelihood per dimension.
-        data_preprocessor: As in mmengine.
-        init_cfg: As in mmengine.
+        compile: Compile the flow: True, or options of ``torch.compile``.
+        data_preprocessor: The same as in mmengine.
+        init_cfg: The same as in mmengine.
 
     Raises:
         ValueError: If ``pool`` is unknown or there is no encoder.
@@ -61,6 +63,7 @@ class MultimodalClassifier(BaseModel):
         head: dict[str, Any] | None = None,
         unimodal_heads: dict[str, Any] | None = None,
         nll_weight: float = 0.01,
+        compile: bool | dict[str, Any] = False,  # noqa: FBT001, FBT002, A002  # a config's keyword
         data_preprocessor: dict[str, Any] | None = None,
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
@@ -79,6 +82,7 @@ class MultimodalClassifier(BaseModel):
         self.fusion: Fusion | None = None
         if fusion is not None:
             self.fusion = build_ours(FUSIONS, dict(fusion), modalities=self.modalities, dim=dim)
+        compile_flows([self.fusion], compile)
         several = {'combine': 'mean', 'shared': False, **(unimodal_heads or {})}
         self.combine, self.shared = several.pop('combine'), several.pop('shared')
         if several or self.combine not in COMBINE:

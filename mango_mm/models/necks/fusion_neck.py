@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from mango_mm.fusion import FusionOutput
 from mango_mm.fusion.tokens import map_to_tokens, tokens_to_map
+from mango_mm.models.compiled_flows import compile_flows
 from mango_mm.models.likelihood_losses import likelihood_losses
 from mango_mm.registry import FUSIONS, MODELS, build_ours
 
@@ -41,8 +42,7 @@ class FusionNeck(BaseModule):
         ``{modality: pyramid}``, a sequence of pyramids in the order of ``modalities``,
         or one pyramid whose maps hold the modalities' channels one after the other.
 
-    A modality that a sample lacks (``present`` of :meth:`fuse`) is masked out as a whole and its
-    tokens are zeros, so that no fusion sees what an encoder makes of a blank image.
+    A modality that a sample lacks (``present`` of :meth:`fuse`) is masked out as a whole.
 
     Args:
         modalities: Their names, in token order.
@@ -53,7 +53,9 @@ class FusionNeck(BaseModule):
         other: Config of the fusion at all other stages.
         dim: Channels of the tokens that are fused; None: those of the stage.
         nll_weight: Weight of the flow's negative log-likelihood in nats per dimension.
-        init_cfg: As in mmengine.
+        compile: Compile the flows: True, or options of ``torch.compile``; see
+            ``docs/performance.md`` for when it pays.
+        init_cfg: The same as in mmengine.
 
     Raises:
         ValueError: If a stage does not exist or the fusions are not one per stage.
@@ -68,6 +70,7 @@ class FusionNeck(BaseModule):
         other: dict[str, Any] | None = None,
         dim: int | None = None,
         nll_weight: float = 0.01,
+        compile: bool | dict[str, Any] = False,  # noqa: FBT001, FBT002, A002  # a config's keyword
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -100,6 +103,7 @@ class FusionNeck(BaseModule):
                     FUSIONS, dict(config), modalities=self.modalities, dim=tokens, out_dim=channels
                 )
             )
+        compile_flows(self.fusions, compile)
         self._warned = False
 
     def init_weights(self) -> None:
