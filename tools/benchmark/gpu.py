@@ -244,7 +244,8 @@ def matmul(args):
     return found
 
 
-PARTS = (probe, kernels, recipes, sharp, matmul, ica, speed)
+# A refusal ends the process's use of the GPU (an assertion on the device): last.
+PARTS = (probe, kernels, recipes, matmul, ica, speed, sharp)
 
 
 def main():
