@@ -5,17 +5,10 @@ Needs:   data/sun_rgbd, see mango_mm/datasets/sun_rgbd.py
 Ours:    not measured
 """
 
-_base_ = [
-    '../_base_/datasets/sunrgbd_480x480.py',
-    '../_base_/models/segmentor_mit-b3.py',
-    '../_base_/schedules/tokenfusion_40k.py',
-    '../_base_/default_runtime.py',
-]
+_base_ = '../_base_/settings/mit-b3_2xb4-40k_sunrgbd-480x480.py'
 model = dict(
-    data_preprocessor={{_base_.data_preprocessor}},
-    decode_head=dict(num_classes={{_base_.num_classes}}),
     neck=dict(
         stages=[0, 1, 2, 3],
         fusion=[dict(type='CMXFusion', num_heads=heads) for heads in (1, 2, 5, 8)],
-    ),
+    )
 )

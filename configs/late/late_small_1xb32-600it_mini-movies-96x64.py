@@ -1,16 +1,9 @@
-"""Late fusion: a head for each modality, generated films.
+"""Late fusion: a head for each modality, generated movies.
 
 Run:     python tools/train.py configs/late/late_small_1xb32-600it_mini-movies-96x64.py
 Needs:   data/mini_movies, written by tools/demo_imdb.py
+Ours:    not measured
 """
 
-_base_ = [
-    '../_base_/datasets/mini-movies_96x64.py',
-    '../_base_/models/classifier_small.py',
-    '../_base_/schedules/films_600it.py',
-    '../_base_/classification_runtime.py',
-]
-model = dict(
-    num_classes={{_base_.num_classes}},
-    fusion=None,
-)
+_base_ = '../_base_/settings/small_1xb32-600it_mini-movies-96x64.py'
+model = dict(fusion=None)
