@@ -11,7 +11,7 @@ from rooms import ROOT, run
 from mango_mm.apis import MangoInferencer
 from mango_mm.apis.translation_inferencer import TranslationInferencer
 
-CONFIG = ROOT / 'configs/mango/mango-l1-rgb-edge2depth_small_1xb8-600it_rooms-96x128.py'
+CONFIG = ROOT / 'configs/mango/mango-l1-rgb-edge2depth_small_1xb8-600it_mini-rooms-96x128.py'
 
 
 @pytest.fixture(scope='module')

@@ -22,7 +22,7 @@ DEQ = (0.1, float('inf'))
 UMURL = (2e-2, 0.3)  # covariances of four samples, whose eigenvalues it divides by
 ALWAYS = (
     'mango-l2_small_1xb8-600it_mini-rooms-72x96',
-    'mango-l1-rgb-edge2depth_small_1xb8-600it_rooms-96x128',
+    'mango-l1-rgb-edge2depth_small_1xb8-600it_mini-rooms-96x128',
     'mango-l2_small_1xb32-600it_mini-movies-96x64',
     'deq_small_1xb32-600it_mini-movies-96x64',
 )

@@ -22,7 +22,7 @@ from test_configs import CONFIGS, PLOTS, provide  # noqa: E402
 MINI = sorted(
     p for p in CONFIGS.rglob('*.py')
     if '_base_' not in p.parts
-    and any(name in p.stem for name in ('mini-rooms', 'mini-movies', '_rooms-96x128'))
+    and any(name in p.stem for name in ('mini-rooms', 'mini-movies', '_mini-rooms-96x128'))
 )  # fmt: skip
 ROOTS = ('MANGO_MINI_ROOMS', 'MANGO_MINI_TASKONOMY', 'MANGO_MINI_MOVIES')
 
