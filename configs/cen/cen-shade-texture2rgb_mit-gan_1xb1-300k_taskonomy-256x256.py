@@ -6,4 +6,8 @@ Ours:    not measured
 """
 
 _base_ = '../_base_/settings/shade-texture2rgb_mit-gan_1xb1-300k_taskonomy-256x256.py'
-model = dict(neck=dict(fusion=dict(type='ChannelExchangeFusion', threshold=1e-2, sparsity_weight=1e-3)))
+model = dict(
+    neck=dict(
+        fusion=dict(type='ChannelExchangeFusion', threshold=1e-2, sparsity_weight=1e-3),
+    ),
+)

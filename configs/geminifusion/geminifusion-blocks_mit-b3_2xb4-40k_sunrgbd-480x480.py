@@ -2,6 +2,7 @@
 
 Run:     python tools/train.py configs/geminifusion/geminifusion-blocks_mit-b3_2xb4-40k_sunrgbd-480x480.py
 Needs:   data/sun_rgbd, see mango_mm/datasets/sun_rgbd.py
+Paper:   mIoU 52.7 with MiT-B3, claimed by its authors
 Ours:    not measured
 """
 

@@ -1,4 +1,5 @@
-# NYU Depth V2 mini in Taskonomy's layout (tools/prepare/taskonomy_from_rgbd.py): distance and normals to RGB.
+# NYU Depth V2 mini in Taskonomy's layout (tools/prepare/taskonomy_from_rgbd.py):
+# distance and normals to RGB.
 data_root = '{{$MANGO_NYUV2_TASKONOMY:data/taskonomy-nyuv2}}'
 sources = ['depth_euclidean', 'normal']
 target = 'rgb'

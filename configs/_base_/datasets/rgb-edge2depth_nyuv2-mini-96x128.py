@@ -1,4 +1,5 @@
-# NYU Depth V2 mini in Taskonomy's layout (tools/prepare/taskonomy_from_rgbd.py): RGB and occlusion edges to distance.
+# NYU Depth V2 mini in Taskonomy's layout (tools/prepare/taskonomy_from_rgbd.py):
+# RGB and occlusion edges to distance.
 data_root = '{{$MANGO_NYUV2_TASKONOMY:data/taskonomy-nyuv2}}'
 sources = ['rgb', 'edge_occlusion']
 target = 'depth_euclidean'

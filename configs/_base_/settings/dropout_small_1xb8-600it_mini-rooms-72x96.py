@@ -1,4 +1,5 @@
-# Two small MiT streams, fused in a neck, on generated rooms; each modality dropped from 30 % of the training samples.
+# Two small MiT streams, fused in a neck, on generated rooms;
+# each modality is dropped from 30 % of the training samples.
 _base_ = [
     '../datasets/mini-rooms_72x96_dropout.py',
     '../models/segmentor_small.py',

@@ -1,4 +1,5 @@
-# Two small MiT streams, a head for each modality, on NYU Depth V2 mini; each modality dropped from 30 % of the training samples.
+# Two small MiT streams, a head for each modality, on NYU Depth V2 mini;
+# each modality is dropped from 30 % of the training samples.
 _base_ = [
     '../datasets/nyuv2-mini_72x96_dropout.py',
     '../models/segmentor_small_heads.py',
