@@ -2,7 +2,7 @@
 
 Run:     python tools/train.py configs/cen/cen-blocks_mit-b3_2xb4-40k_nyuv2-480x640.py
 Needs:   data/nyu_depth_v2, see mango_mm/datasets/nyu_depth_v2.py
-Paper:   mIoU 52.5 with ResNets, as MANGO's Table 1 quotes it
+Paper:   mIoU 52.5, as MANGO's Table 1 quotes it
 Ours:    not measured
 """
 

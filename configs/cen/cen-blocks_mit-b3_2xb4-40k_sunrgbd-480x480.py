@@ -2,7 +2,7 @@
 
 Run:     python tools/train.py configs/cen/cen-blocks_mit-b3_2xb4-40k_sunrgbd-480x480.py
 Needs:   data/sun_rgbd, see mango_mm/datasets/sun_rgbd.py
-Paper:   mIoU 51.1 with ResNets, as MANGO's Table 1 quotes it
+Paper:   mIoU 51.1, as MANGO's Table 1 quotes it
 Ours:    not measured
 """
 
