@@ -1,9 +1,0 @@
-"""DEQ-Fusion, generated movies.
-
-Run:     python tools/train.py configs/deq/deq_small_1xb32-600it_mini-movies-96x64.py
-Needs:   data/mini_movies, written by tools/demo_imdb.py
-Ours:    not measured
-"""
-
-_base_ = '../_base_/settings/small_1xb32-600it_mini-movies-96x64.py'
-model = dict(pool='before', fusion=dict(type='DEQFusion'))
