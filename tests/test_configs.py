@@ -1,14 +1,19 @@
-"""Every shipped config builds, starts its flow where it should, and trains one step.
+"""Every shipped config is consistent; every model among them starts where it should and steps.
 
-Paper-size models are scaled by overriding sizes only.
+A model that several configs share, up to its classes and the statistics of their data, is built
+and stepped for the first of them. Paper-size models are scaled by overriding sizes only.
 """
 
+import ast
 import copy
+import json
+import re
 from pathlib import Path
 
 import pytest
 import torch
 from mmagic.structures import DataSample
+from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.structures import PixelData
@@ -22,21 +27,56 @@ from mango_mm.registry import DATASETS, MODELS
 from mango_mm.structures import MultiLabelSample
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
-ALL = sorted(p for p in CONFIGS.rglob('*.py') if '_base_' not in p.parts)
+BASE = CONFIGS / '_base_'
+FILES = sorted(CONFIGS.rglob('*.py'))
+ALL = [p for p in FILES if '_base_' not in p.parts]
 TARGETS = ('2depth', '2rgb', '2normal', '2shade')
 TRANSLATION = [p for p in ALL if any(t in p.stem for t in TARGETS)]
-FILMS = [p for p in ALL if 'movies' in p.stem or 'mm-imdb' in p.stem]
+MOVIES = [p for p in ALL if 'movies' in p.stem or 'mm-imdb' in p.stem]
 AUTOENCODERS = [p for p in ALL if p.parent.name == 'autoencoder']
-OTHERS = {*TRANSLATION, *FILMS, *AUTOENCODERS}
+OTHERS = {*TRANSLATION, *MOVIES, *AUTOENCODERS}
 LEAVES = [p for p in ALL if p not in OTHERS]  # segmentation
-IDS = [p.stem for p in LEAVES]
 PLOTS = ['war and love', 'love and space']
+
+
+def without_data(part):
+    """A model's config without what its data decide: classes, statistics, the preprocessor."""
+    if isinstance(part, dict):
+        own = {k: v for k, v in part.items() if k not in ('num_classes', 'data_preprocessor')}
+        if isinstance(own.get('modalities'), dict):
+            spec = own['modalities'].items()
+            own['modalities'] = {k: v['channels'] if isinstance(v, dict) else v for k, v in spec}
+        return {k: without_data(v) for k, v in own.items()}
+    if isinstance(part, (list, tuple)):
+        return [without_data(x) for x in part]
+    return part
+
+
+def distinct(paths):
+    """The first config of every model and, of translators, of every optimiser."""
+    found = {}
+    for path in paths:
+        config = load_config(path).to_dict()
+        kept = [without_data(config['model'])]
+        if path in TRANSLATION:
+            kept.append(config['optim_wrapper'])
+        found.setdefault(json.dumps(kept, sort_keys=True), path)
+    return [pytest.param(path, id=path.stem) for path in found.values()]
+
+
+STEPPED = [distinct(paths) for paths in (LEAVES, TRANSLATION, MOVIES, AUTOENCODERS)]
+
+
+def stems(paths):
+    return [p.stem for p in paths]
 
 
 def test_all_leaves_were_found():
     # Change together with configs/; a silent 0 once passed upstream.
-    counts = (len(LEAVES), len(TRANSLATION), len(FILMS), len(AUTOENCODERS))
-    assert counts == (212, 38, 40, 2)
+    counts = (len(LEAVES), len(TRANSLATION), len(MOVIES), len(AUTOENCODERS))
+    assert counts == (73, 32, 23, 2)
+    assert tuple(map(len, STEPPED)) == (48, 29, 19, 2)
+    assert len(ALL) == sum(counts) <= 130
 
 
 def core_of(config):
@@ -102,7 +142,7 @@ def shrink(config):
     return config
 
 
-@pytest.mark.parametrize('path', LEAVES, ids=IDS)
+@pytest.mark.parametrize('path', STEPPED[0])
 def test_it_builds_and_takes_a_step(path, tmp_path):
     config = shrink(load_config(path))
     init_default_scope(config.default_scope)
@@ -131,21 +171,38 @@ def test_it_builds_and_takes_a_step(path, tmp_path):
     assert idle == []
 
 
-@pytest.mark.parametrize('path', LEAVES, ids=IDS)
-def test_its_header_and_data_are_consistent(path):
+@pytest.mark.parametrize('path', ALL, ids=stems(ALL))
+def test_its_header_says_how_to_run_it_what_it_needs_and_what_it_gave(path):
     text = path.read_text()
+    header = ast.get_docstring(ast.parse(text))
     assert text.startswith('"""')
-    assert f'python tools/train.py configs/{path.relative_to(CONFIGS)}' in text
+    assert f'Run:     python tools/train.py configs/{path.relative_to(CONFIGS)}\n' in header
+    assert len(re.findall('^Needs:   .', header, re.MULTILINE)) == 1
+    assert len(re.findall('^Ours:    .', header, re.MULTILINE)) == 1
     assert len(text.splitlines()) <= 40
+
+
+@pytest.mark.parametrize('path', LEAVES, ids=stems(LEAVES))
+def test_its_data_are_consistent(path):
     config = load_config(path)
     dataset = DATASETS.get(config.train_dataloader.dataset.type)
     assert len(dataset.METAINFO['classes']) == config.num_classes
     assert head_of(config).num_classes == config.num_classes
-    spec = core_of(config).data_preprocessor.modalities
-    streams = core_of(config).backbone.modalities
-    assert {k: v.channels for k, v in spec.items()} == dict(streams)
-    if core_of(config).get('neck'):
-        assert 'nll_weight' in core_of(config).neck
+    core = core_of(config)
+    spec = core.data_preprocessor.modalities
+    assert spec == config.modalities
+    # The same in the same order wherever modalities are named.
+    assert list(core.backbone.modalities.items()) == list(spec.items())
+    if core.get('neck'):
+        assert list(core.neck.modalities) == list(spec)
+        assert 'nll_weight' in core.neck
+    if 'modalities' in core.decode_head:
+        assert list(core.decode_head.modalities) == list(spec)
+    for hook in config.custom_hooks:
+        if hook.type == 'mango_mm.MissingModalityHook':
+            assert dict(hook.modalities) == {k: v.channels for k, v in spec.items()}
+    assert ('dropout' in path.stem) == ('MissingModalityHook' in str(config.custom_hooks))
+    assert ('dropout' in path.stem) == ('DropModality' in str(config.train_dataloader))
 
 
 def shrink_translator(config):
@@ -165,20 +222,27 @@ def shrink_translator(config):
     return config
 
 
-@pytest.mark.parametrize('path', TRANSLATION, ids=[p.stem for p in TRANSLATION])
-def test_a_translation_config_builds_and_takes_a_step(path):
-    text = path.read_text()
-    assert f'python tools/train.py configs/{path.relative_to(CONFIGS)}' in text
-    config = shrink_translator(load_config(path))
-    init_default_scope(config.default_scope)
-    model = MODELS.build(config.model)
-    model.init_weights()
+@pytest.mark.parametrize('path', TRANSLATION, ids=stems(TRANSLATION))
+def test_a_translation_config_fits_its_data(path):
+    config = load_config(path)
     data = config.train_dataloader.dataset
     assert set(config.model.sources) <= set(data.sources)
     for name, channels in config.model.sources.items():
         assert get_domain(name).channels == channels
     target = get_domain(data.target).channels
     assert config.model.decoder.out_channels == target
+    if config.model.get('discriminator'):
+        seen = sum(config.model.sources.values()) + target
+        assert config.model.discriminator.in_channels == seen
+
+
+@pytest.mark.parametrize('path', STEPPED[1])
+def test_a_translation_config_builds_and_takes_a_step(path):
+    config = shrink_translator(load_config(path))
+    init_default_scope(config.default_scope)
+    model = MODELS.build(config.model)
+    model.init_weights()
+    target = config.model.decoder.out_channels
     size = (64, 96)
     inputs = {m: torch.rand(2, c, *size) * 2 - 1 for m, c in config.model.sources.items()}
     samples = []
@@ -209,16 +273,19 @@ def test_translation_configs_show_sources_target_and_output():
         assert set(config.visualizer.pixel_range) == set(shown)
 
 
-@pytest.mark.parametrize('path', FILMS, ids=[p.stem for p in FILMS])
-def test_a_film_config_builds_and_takes_a_step(path, tmp_path):
-    text = path.read_text()
-    assert f'python tools/train.py configs/{path.relative_to(CONFIGS)}' in text
+@pytest.mark.parametrize('path', MOVIES, ids=stems(MOVIES))
+def test_a_movie_config_knows_its_genres(path):
     config = load_config(path)
-    genres = config.genres or GENRES
-    assert config.num_classes == core_of(config).num_classes == len(genres)
+    assert config.num_classes == core_of(config).num_classes == len(config.genres or GENRES)
     for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         if config.get(loader):  # pretraining validates nothing
             assert config[loader].dataset.genres == config.genres
+
+
+@pytest.mark.parametrize('path', STEPPED[2])
+def test_a_movie_config_builds_and_takes_a_step(path, tmp_path):
+    config = load_config(path)
+    genres = config.genres or GENRES
     size = config.train_dataloader.dataset.pipeline[1].scale
     encoders = core_of(config).encoders
     if 'mm-imdb' in path.stem:  # paper size: small encoders in the same places
@@ -249,10 +316,9 @@ def test_a_film_config_builds_and_takes_a_step(path, tmp_path):
     assert idle == []
 
 
-@pytest.mark.parametrize('path', AUTOENCODERS, ids=[p.stem for p in AUTOENCODERS])
+@pytest.mark.parametrize('path', STEPPED[3])
 def test_an_autoencoder_config_builds_and_takes_a_step(path):
     config = load_config(path)
-    assert f'python tools/train.py configs/{path.relative_to(CONFIGS)}' in path.read_text()
     parts = config.model.get('autoencoder', config.model)
     assert list(parts.encoder.modalities) == config.train_dataloader.dataset.sources
     if 'autoencoder' in config.model:
@@ -264,3 +330,119 @@ def test_an_autoencoder_config_builds_and_takes_a_step(path):
     total.backward()
     idle = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
     assert idle == []
+
+
+# ---- How configs are written ----
+
+
+def bases_of(path):
+    """The files in ``_base_``, as written."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == '_base_':
+            given = ast.literal_eval(node.value)
+            return [given] if isinstance(given, str) else given
+    return []
+
+
+def deletions(path):
+    """``(place, keys)`` of every dict with ``_delete_=True``: where it is, what else it has."""
+    # {{_base_.x}} is a set of a set to Python, which parses it; it is never run here.
+    found = []
+
+    def walk(node, place):
+        if not isinstance(node, ast.Call) or getattr(node.func, 'id', '') != 'dict':
+            return
+        keys = {k.arg for k in node.keywords}
+        if '_delete_' in keys:
+            found.append((place, keys - {'_delete_'}))
+        for keyword in node.keywords:
+            walk(keyword.value, [*place, keyword.arg])
+
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Assign):
+            walk(node.value, [node.targets[0].id])
+    return found
+
+
+def inherited(path):
+    """What a config's bases come to before it changes anything."""
+    merged = {}
+    for base in bases_of(path):
+        merged.update(Config.fromfile(path.parent / base).to_dict())
+    return merged
+
+
+def deletes_nothing(path, place, keys):
+    replaced = inherited(path)
+    for key in place:
+        if not isinstance(replaced, dict) or key not in replaced:
+            return True
+        replaced = replaced[key]
+    return not isinstance(replaced, dict) or not set(replaced) - keys
+
+
+def test_every_delete_deletes_something():
+    useless, count = [], 0
+    for path in FILES:
+        found = deletions(path)
+        # None may hide where the walk does not go: in a list, or as a key of a literal.
+        assert path.read_text().count('_delete_') == len(found), path
+        count += len(found)
+        useless += [
+            (path.stem, place) for place, keys in found if deletes_nothing(path, place, keys)
+        ]
+    assert useless == []
+    assert count > 20
+
+
+def test_a_delete_that_deletes_nothing_is_found(tmp_path):
+    (tmp_path / 'base.py').write_text("model = dict(neck=dict(fusion=dict(type='A'), dim=1))\n")
+    cases = {
+        "fusion=dict(_delete_=True, type='B', depth=2)": True,  # A has nothing but its type
+        'fusion=dict(_delete_=True, depth=2)': False,  # the type goes
+        "head=dict(_delete_=True, type='B')": True,  # there was none
+    }
+    for i, (text, expected) in enumerate(cases.items()):
+        path = tmp_path / f'leaf{i}.py'
+        path.write_text(f"_base_ = './base.py'\nmodel = dict(neck=dict({text}))\n")
+        ((place, keys),) = deletions(path)
+        assert deletes_nothing(path, place, keys) == expected, text
+
+
+def test_a_leaf_is_named_after_its_setting_and_every_base_is_used():
+    used = {(BASE / 'fsdp.py').resolve()}  # goes behind another config
+    for path in FILES:
+        for base in bases_of(path):
+            source = (path.parent / base).resolve()
+            used.add(source)
+            if '_base_' not in path.parts:
+                # The streams, the schedule, the data and their size.
+                ends = source.stem.split('_')[-3:]
+                assert source.parent.name == 'models' or path.stem.split('_')[-3:] == ends
+    unused = {p.resolve() for p in BASE.rglob('*.py')} - used
+    assert sorted(p.name for p in unused) == []
+
+
+def test_the_readme_links_every_leaf_once_in_the_row_and_column_of_what_it_is():
+    text = (CONFIGS / 'README.md').read_text()
+    links = re.findall(r'\]\(([^)#]+)\)', text)
+    assert [x for x in links if not (CONFIGS / x).exists()] == []
+    columns, cells = [], {}
+    for line in text.splitlines():
+        row = [cell.strip() for cell in line.strip('|').split('|')]
+        if not line.startswith('|'):
+            columns = []
+        elif row[0] == 'method':
+            columns = [cell.strip('`') for cell in row[1:]]
+        elif columns and not line.startswith('|---'):
+            (folder,) = re.findall(r'\((\w+)/README\.md\)', row[0])
+            for column, cell in zip(columns, row[1:]):
+                for link in re.findall(r'\]\(([^)]+\.py)\)', cell):
+                    assert link not in cells
+                    cells[link] = (folder, column)
+    assert sorted(cells) == sorted(str(p.relative_to(CONFIGS)) for p in ALL)
+    for link, (folder, column) in cells.items():
+        path = Path(link)
+        assert path.parent.name == folder
+        assert path.stem.split('_')[-1].rpartition('-')[0] == column
+        assert links.count(link) == 1

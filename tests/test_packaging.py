@@ -31,7 +31,7 @@ def test_it_carries_configs_tools_and_the_model_index(wheel):
     names = set(wheel.namelist())
     leaves = [n for n in names if n.startswith('mango_mm/.mim/configs/') and n.endswith('.py')]
     here = [p for p in (ROOT / 'configs').rglob('*.py')]
-    assert len(leaves) == len(here) > 54
+    assert len(leaves) == len(here) > 190
     assert {'mango_mm/.mim/tools/train.py', 'mango_mm/.mim/tools/test.py'} <= names
     assert {'mango_mm/.mim/tools/dist_train.sh', 'mango_mm/.mim/model-index.yml'} <= names
     assert 'mango_mm/py.typed' in names
@@ -54,25 +54,47 @@ def test_the_base_install_needs_torch_and_numpy_alone(wheel):
     }
 
 
-def test_every_model_of_the_index_exists():
+def indexed():
+    """Every entry of every metafile that the index imports."""
     import yaml
 
     index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
-    models = []
-    for path in index['Import']:
-        models += yaml.safe_load((ROOT / path).read_text())['Models']
+    metafiles = sorted(str(p.relative_to(ROOT)) for p in ROOT.glob('configs/*/metafile.yml'))
+    assert sorted(index['Import']) == metafiles
+    return [m for path in metafiles for m in yaml.safe_load((ROOT / path).read_text())['Models']]
+
+
+def test_every_model_of_the_index_exists():
     leaves = {p.stem for p in (ROOT / 'configs').rglob('*.py') if '_base_' not in p.parts}
+    models = indexed()
     names = [model['Name'] for model in models]
-    assert len(names) == len(set(names)) > 250
-    assert set(names) == leaves - {p.stem for p in (ROOT / 'configs/autoencoder').glob('*.py')}
+    assert len(names) == len(set(names)) == 130  # change together with configs/
+    assert set(names) == leaves
     for model in models:
         assert Path(model['Config']).stem == model['Name']
         assert (ROOT / model['Config']).is_file()
 
 
+def test_results_of_the_index_are_those_that_the_config_says_are_ours():
+    measured = 0
+    for model in indexed():
+        header = (ROOT / model['Config']).read_text().split('"""')[1]
+        (ours,) = re.findall('^Ours: *(.*)', header, re.MULTILINE)
+        numbers = {float(x) for x in re.findall(r'-?\d*\.\d+', ours)}
+        assert bool(numbers) != (ours == 'not measured'), model['Name']
+        # What an earlier version gave is told, but is no result of this config.
+        assert bool(model.get('Results')) == (bool(numbers) and 'outdated' not in ours)
+        for result in model.get('Results', []):
+            assert set(result) == {'Task', 'Dataset', 'Metrics'}
+            assert result['Dataset'] == model['Metadata']['Training Data']
+            assert set(result['Metrics'].values()) <= numbers, model['Name']
+            measured += 1
+    assert measured == 67  # change together with configs/
+
+
 def test_every_folder_of_configs_says_what_it_is():
-    folders = [p for p in (ROOT / 'configs').iterdir() if p.name not in ('_base_', 'autoencoder')]
-    assert len(folders) == 20
+    folders = [p for p in (ROOT / 'configs').iterdir() if p.is_dir() and p.name != '_base_']
+    assert len(folders) == 21
     for folder in folders:
         text = (folder / 'README.md').read_text()
         for line in text.splitlines():

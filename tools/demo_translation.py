@@ -17,7 +17,7 @@ from mango_mm.comparison.compare import Run, compare, render_table
 from mango_mm.datasets.mini.write_rooms import write_rooms
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
-BUDGET = 'small_1xb8-600it_rooms-96x128'
+BUDGET = 'small_1xb8-600it_mini-rooms-96x128'
 RUNS = (
     Run('RGB only', str(CONFIGS / f'unimodal/rgb2depth_{BUDGET}.py')),
     Run('concat', str(CONFIGS / f'concat/concat-rgb-edge2depth_{BUDGET}.py')),

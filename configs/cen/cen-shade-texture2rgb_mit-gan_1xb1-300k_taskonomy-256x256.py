@@ -2,24 +2,13 @@
 
 Run:     python tools/train.py configs/cen/cen-shade-texture2rgb_mit-gan_1xb1-300k_taskonomy-256x256.py
 Needs:   data/taskonomy, checked by python tools/prepare/taskonomy.py data/taskonomy; a GPU
+Paper:   FID 62.63, KID x 100 1.65, as MANGO's Table 2 quotes it
+Ours:    not measured
 """
 
-_base_ = [
-    '../_base_/datasets/shade-texture2rgb_taskonomy-256x256.py',
-    '../_base_/models/translator_mit-gan.py',
-    '../_base_/schedules/tokenfusion_gan_300k.py',
-    '../_base_/translation_runtime.py',
-]
+_base_ = '../_base_/settings/shade-texture2rgb_mit-gan_1xb1-300k_taskonomy-256x256.py'
 model = dict(
-    sources={{_base_.source_channels}},
-    decoder=dict(out_channels={{_base_.target_channels}}),
-    discriminator=dict(in_channels={{_base_.pair_channels}}),
     neck=dict(
-        fusion=dict(
-            _delete_=True,
-            type='ChannelExchangeFusion',
-            threshold=1e-2,
-            sparsity_weight=1e-3,
-        ),
+        fusion=dict(type='ChannelExchangeFusion', threshold=1e-2, sparsity_weight=1e-3),
     ),
 )

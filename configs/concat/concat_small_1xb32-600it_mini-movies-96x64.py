@@ -1,15 +1,9 @@
-"""Concatenation of all tokens, generated films.
+"""Concatenation of all tokens, generated movies.
 
 Run:     python tools/train.py configs/concat/concat_small_1xb32-600it_mini-movies-96x64.py
 Needs:   data/mini_movies, written by tools/demo_imdb.py
+Ours:    not measured
 """
 
-_base_ = [
-    '../_base_/datasets/mini-movies_96x64.py',
-    '../_base_/models/classifier_small.py',
-    '../_base_/schedules/films_600it.py',
-    '../_base_/classification_runtime.py',
-]
-model = dict(
-    num_classes={{_base_.num_classes}},
-)
+_base_ = '../_base_/settings/small_1xb32-600it_mini-movies-96x64.py'
+model = dict(fusion=dict(type='ConcatFusion', reduction='sequence'))

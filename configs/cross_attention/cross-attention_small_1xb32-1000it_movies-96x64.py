@@ -1,16 +1,9 @@
-"""Cross-attention, film posters and plots.
+"""Cross-attention, movie posters and plots.
 
 Run:     python tools/train.py configs/cross_attention/cross-attention_small_1xb32-1000it_movies-96x64.py
-Needs:   MANGO_DATA_ROOT/movies in the layout of MM-IMDB
+Needs:   $MANGO_DATA_ROOT/movies (default ../shared/data/movies) in the layout of MM-IMDB
+Ours:    micro / macro F1 46.44 / 24.05, mAP 36.85, one seed (0); docs/films.md
 """
 
-_base_ = [
-    '../_base_/datasets/movies_96x64.py',
-    '../_base_/models/classifier_small.py',
-    '../_base_/schedules/films_1000it.py',
-    '../_base_/classification_runtime.py',
-]
-model = dict(
-    num_classes={{_base_.num_classes}},
-    fusion=dict(_delete_=True, type='CrossAttentionFusion', reduction='sequence'),
-)
+_base_ = '../_base_/settings/small_1xb32-1000it_movies-96x64.py'
+model = dict(fusion=dict(type='CrossAttentionFusion', reduction='sequence'))

@@ -2,19 +2,9 @@
 
 Run:     python tools/train.py configs/geminifusion/geminifusion-depth-normal2rgb_mit-gan_1xb1-300k_taskonomy-256x256.py
 Needs:   data/taskonomy, checked by python tools/prepare/taskonomy.py data/taskonomy; a GPU
+Paper:   FID 96.98, KID x 100 3.71, as MANGO's Table 2 quotes it
+Ours:    not measured
 """
 
-_base_ = [
-    '../_base_/datasets/depth-normal2rgb_taskonomy-256x256.py',
-    '../_base_/models/translator_mit-gan.py',
-    '../_base_/schedules/tokenfusion_gan_300k.py',
-    '../_base_/translation_runtime.py',
-]
-model = dict(
-    sources={{_base_.source_channels}},
-    decoder=dict(out_channels={{_base_.target_channels}}),
-    discriminator=dict(in_channels={{_base_.pair_channels}}),
-    neck=dict(
-        fusion=dict(_delete_=True, type='GeminiFusion'),
-    ),
-)
+_base_ = '../_base_/settings/depth-normal2rgb_mit-gan_1xb1-300k_taskonomy-256x256.py'
+model = dict(neck=dict(fusion=dict(type='GeminiFusion')))

@@ -1,16 +1,9 @@
-"""Late fusion: a head for each modality, film posters and plots.
+"""Late fusion: a head for each modality, movie posters and plots.
 
 Run:     python tools/train.py configs/late/late_small_1xb32-1000it_movies-96x64.py
-Needs:   MANGO_DATA_ROOT/movies in the layout of MM-IMDB
+Needs:   $MANGO_DATA_ROOT/movies (default ../shared/data/movies) in the layout of MM-IMDB
+Ours:    not measured
 """
 
-_base_ = [
-    '../_base_/datasets/movies_96x64.py',
-    '../_base_/models/classifier_small.py',
-    '../_base_/schedules/films_1000it.py',
-    '../_base_/classification_runtime.py',
-]
-model = dict(
-    num_classes={{_base_.num_classes}},
-    fusion=None,
-)
+_base_ = '../_base_/settings/small_1xb32-1000it_movies-96x64.py'
+model = dict(fusion=None)

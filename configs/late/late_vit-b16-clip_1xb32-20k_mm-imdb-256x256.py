@@ -2,15 +2,9 @@
 
 Run:     python tools/train.py configs/late/late_vit-b16-clip_1xb32-20k_mm-imdb-256x256.py
 Needs:   data/mmimdb, checked by tools/prepare/mm_imdb.py; CLIP weights (MANGO_CLIP); a GPU
+Paper:   micro / macro F1 59.6 / 51.0 by MultiBench, as MANGO's Table 3 quotes it
+Ours:    not measured
 """
 
-_base_ = [
-    '../_base_/datasets/mm-imdb_256x256.py',
-    '../_base_/models/classifier_vit-clip.py',
-    '../_base_/schedules/films_20k.py',
-    '../_base_/classification_runtime.py',
-]
-model = dict(
-    num_classes={{_base_.num_classes}},
-    fusion=None,
-)
+_base_ = '../_base_/settings/vit-b16-clip_1xb32-20k_mm-imdb-256x256.py'
+model = dict(fusion=None)

@@ -2,17 +2,8 @@
 
 Run:     python tools/train.py configs/mango/mango-l2-dropout_small_1xb8-600it_mini-rooms-72x96.py
 Needs:   data/mini_rooms: python tools/prepare/mini_rooms.py
-Ours:    docs/missing_modalities.md
+Ours:    not measured
 """
 
-_base_ = [
-    '../_base_/datasets/mini-rooms_72x96_dropout.py',
-    '../_base_/models/segmentor_small.py',
-    '../_base_/schedules/scratch_600it.py',
-    '../_base_/missing_runtime.py',
-]
-model = dict(
-    data_preprocessor={{_base_.data_preprocessor}},
-    decode_head=dict(num_classes={{_base_.num_classes}}),
-    neck=dict(fusion=dict(_delete_=True, type='MangoFusion', window=(9, 12), depth=2)),
-)
+_base_ = '../_base_/settings/dropout_small_1xb8-600it_mini-rooms-72x96.py'
+model = dict(neck=dict(fusion=dict(type='MangoFusion', window=(9, 12), depth=2)))

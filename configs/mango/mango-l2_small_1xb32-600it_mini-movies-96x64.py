@@ -1,22 +1,11 @@
-"""MANGO with the paper's block, L = 2, generated films.
+"""MANGO with the paper's block, L = 2, generated movies.
 
 Run:     python tools/train.py configs/mango/mango-l2_small_1xb32-600it_mini-movies-96x64.py
 Needs:   data/mini_movies, written by tools/demo_imdb.py
+Ours:    not measured
 """
 
-_base_ = [
-    '../_base_/datasets/mini-movies_96x64.py',
-    '../_base_/models/classifier_small.py',
-    '../_base_/schedules/films_600it.py',
-    '../_base_/classification_runtime.py',
-]
+_base_ = '../_base_/settings/small_1xb32-600it_mini-movies-96x64.py'
 model = dict(
-    num_classes={{_base_.num_classes}},
-    fusion=dict(
-        _delete_=True,
-        type='MangoFusion',
-        num_tokens=[24, 64],
-        depth=2,
-        reduction='sequence',
-    ),
+    fusion=dict(type='MangoFusion', num_tokens=[24, 64], depth=2, reduction='sequence'),
 )

@@ -2,19 +2,8 @@
 
 Run:     python tools/train.py configs/mcmult/mcmult_small_1xb8-600it_mini-rooms-72x96.py
 Needs:   data/mini_rooms: python tools/prepare/mini_rooms.py
-Ours:    not measured
+Ours:    pixel acc / mean acc / mIoU 85.85 / 55.36 / 46.58 after 300 iterations, one seed (0); docs/fusions.md
 """
 
-_base_ = [
-    '../_base_/datasets/mini-rooms_72x96.py',
-    '../_base_/models/segmentor_small.py',
-    '../_base_/schedules/scratch_600it.py',
-    '../_base_/default_runtime.py',
-]
-model = dict(
-    data_preprocessor={{_base_.data_preprocessor}},
-    decode_head=dict(num_classes={{_base_.num_classes}}),
-    neck=dict(
-        fusion=dict(_delete_=True, type='MCMulTFusion'),
-    ),
-)
+_base_ = '../_base_/settings/small_1xb8-600it_mini-rooms-72x96.py'
+model = dict(neck=dict(fusion=dict(type='MCMulTFusion')))

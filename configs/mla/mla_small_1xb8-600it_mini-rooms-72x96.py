@@ -2,13 +2,17 @@
 
 Run:     python tools/train.py configs/mla/mla_small_1xb8-600it_mini-rooms-72x96.py
 Needs:   data/mini_rooms: python tools/prepare/mini_rooms.py
-Ours:    docs/fusions.md
+Ours:    pixel acc / mean acc / mIoU 83.99 / 49.93 / 42.61 after 300 iterations, one seed (0); docs/fusions.md
 """
 
-_base_ = '../mla/mla-joint_small_1xb8-600it_mini-rooms-72x96.py'
+_base_ = '../_base_/settings/heads_small_1xb8-600it_mini-rooms-72x96.py'
 model = dict(
     _delete_=True,
     type='mango_mm.MLA',
-    student={{_base_.model}},
+    student=dict(
+        _base_.model,
+        neck=None,
+        decode_head=dict(_base_.model.decode_head, combine='entropy', shared=True),
+    ),
 )
 model_wrapper_cfg = dict(type='mango_mm.AlternatingDataParallel')

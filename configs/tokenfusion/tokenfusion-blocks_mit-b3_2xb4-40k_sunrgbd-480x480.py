@@ -2,22 +2,16 @@
 
 Run:     python tools/train.py configs/tokenfusion/tokenfusion-blocks_mit-b3_2xb4-40k_sunrgbd-480x480.py
 Needs:   data/sun_rgbd, see mango_mm/datasets/sun_rgbd.py
+Paper:   mIoU 53.0 with MiT-B3, claimed by its authors
 Ours:    not measured
 """
 
-_base_ = [
-    '../_base_/datasets/sunrgbd_480x480.py',
-    '../_base_/models/segmentor_mit-b3_blocks.py',
-    '../_base_/schedules/tokenfusion_40k.py',
-    '../_base_/default_runtime.py',
-]
+_base_ = '../_base_/settings/blocks_mit-b3_2xb4-40k_sunrgbd-480x480.py'
 model = dict(
-    data_preprocessor={{_base_.data_preprocessor}},
     backbone=dict(
         fusion=dict(type='TokenExchange'),
         blocks=r'layers\.(\d+)\.1\.\d+',  # one scorer per stage
         read='norm1',
         write='attn.proj_drop',  # before the residual sum
-    ),
-    decode_head=dict(head=dict(num_classes={{_base_.num_classes}})),
+    )
 )

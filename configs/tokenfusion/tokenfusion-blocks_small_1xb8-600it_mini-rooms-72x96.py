@@ -2,22 +2,15 @@
 
 Run:     python tools/train.py configs/tokenfusion/tokenfusion-blocks_small_1xb8-600it_mini-rooms-72x96.py
 Needs:   data/mini_rooms: python tools/prepare/mini_rooms.py
-Ours:    docs/fusions.md
+Ours:    pixel acc / mean acc / mIoU 82.03 / 47.08 / 39.62 after 300 iterations, one seed (0); docs/fusions.md
 """
 
-_base_ = [
-    '../_base_/datasets/mini-rooms_72x96.py',
-    '../_base_/models/segmentor_small_blocks.py',
-    '../_base_/schedules/scratch_600it.py',
-    '../_base_/default_runtime.py',
-]
+_base_ = '../_base_/settings/blocks_small_1xb8-600it_mini-rooms-72x96.py'
 model = dict(
-    data_preprocessor={{_base_.data_preprocessor}},
     backbone=dict(
         fusion=dict(type='TokenExchange'),
         blocks=r'layers\.(\d+)\.1\.\d+',  # one scorer per stage
         read='norm1',
         write='attn.proj_drop',  # before the residual sum
-    ),
-    decode_head=dict(head=dict(num_classes={{_base_.num_classes}})),
+    )
 )

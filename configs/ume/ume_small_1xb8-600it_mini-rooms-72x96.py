@@ -2,17 +2,8 @@
 
 Run:     python tools/train.py configs/ume/ume_small_1xb8-600it_mini-rooms-72x96.py
 Needs:   data/mini_rooms: python tools/prepare/mini_rooms.py
-Ours:    docs/fusions.md
+Ours:    pixel acc / mean acc / mIoU 82.97 / 47.22 / 40.12 after 300 iterations, one seed (0); docs/fusions.md
 """
 
-_base_ = [
-    '../_base_/datasets/mini-rooms_72x96.py',
-    '../_base_/models/segmentor_small_heads.py',
-    '../_base_/schedules/scratch_600it.py',
-    '../_base_/default_runtime.py',
-]
-model = dict(
-    data_preprocessor={{_base_.data_preprocessor}},
-    neck=None,
-    decode_head=dict(combine='mean', shared=False, head=dict(num_classes={{_base_.num_classes}})),
-)
+_base_ = '../_base_/settings/heads_small_1xb8-600it_mini-rooms-72x96.py'
+model = dict(neck=None, decode_head=dict(combine='mean', shared=False))

@@ -1,9 +1,9 @@
-"""The test of UMT or UME: a fusion of frozen uni-modal encoders, films.
+"""The test of UMT or UME: a fusion of frozen uni-modal encoders, movies.
 
 Run:     python tools/train.py configs/umt/umt-probe_small_1xb32-1000it_movies-96x64.py
-Needs:   $MANGO_DATA_ROOT/movies (default ../shared/data/movies), see its README
+Needs:   $MANGO_DATA_ROOT/movies (default ../shared/data/movies) in the layout of MM-IMDB
          its two teachers: python tools/train.py on the configs named below
-Ours:    docs/fusions.md
+Ours:    not measured
 """
 
 _base_ = '../concat/concat_small_1xb32-1000it_movies-96x64.py'

@@ -1,9 +1,9 @@
-"""Concatenation of two encoders that UmURL has pretrained, films.
+"""Concatenation of two encoders that UmURL has pretrained, movies.
 
 Run:     python tools/train.py configs/umurl/concat-umurl_small_1xb32-1000it_movies-96x64.py
-Needs:   $MANGO_DATA_ROOT/movies (default ../shared/data/movies), see its README
+Needs:   $MANGO_DATA_ROOT/movies (default ../shared/data/movies) in the layout of MM-IMDB
          python tools/train.py configs/umurl/umurl_small_1xb32-1000it_movies-96x64.py
-Ours:    docs/fusions.md
+Ours:    not measured
 """
 
 _base_ = '../concat/concat_small_1xb32-1000it_movies-96x64.py'

@@ -1,8 +1,8 @@
-"""UmURL: self-supervised pretraining of both encoders, films.
+"""UmURL: self-supervised pretraining of both encoders, movies.
 
 Run:     python tools/train.py configs/umurl/umurl_small_1xb32-1000it_movies-96x64.py
-Needs:   $MANGO_DATA_ROOT/movies (default ../shared/data/movies), see its README
-Ours:    docs/fusions.md
+Needs:   $MANGO_DATA_ROOT/movies (default ../shared/data/movies) in the layout of MM-IMDB
+Ours:    not measured
 """
 
 _base_ = '../concat/concat_small_1xb32-1000it_movies-96x64.py'

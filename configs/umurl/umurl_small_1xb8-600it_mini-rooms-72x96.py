@@ -2,7 +2,7 @@
 
 Run:     python tools/train.py configs/umurl/umurl_small_1xb8-600it_mini-rooms-72x96.py
 Needs:   data/mini_rooms: python tools/prepare/mini_rooms.py
-Ours:    docs/fusions.md
+Ours:    not measured
 """
 
 _base_ = '../concat/concat_small_1xb8-600it_mini-rooms-72x96.py'

@@ -1,24 +1,12 @@
-"""Poster alone, generated films.
+"""Poster alone, generated movies.
 
 Run:     python tools/train.py configs/unimodal/image_small_1xb32-600it_mini-movies-96x64.py
 Needs:   data/mini_movies, written by tools/demo_imdb.py
+Ours:    not measured
 """
 
-_base_ = [
-    '../_base_/datasets/mini-movies_96x64.py',
-    '../_base_/models/classifier_small.py',
-    '../_base_/schedules/films_600it.py',
-    '../_base_/classification_runtime.py',
-]
+_base_ = '../_base_/settings/small_1xb32-600it_mini-movies-96x64.py'
 model = dict(
-    num_classes={{_base_.num_classes}},
-    encoders=dict(
-        _delete_=True,
-        image=dict(
-            type='BackboneTokens',
-            backbone=dict(type='ConvPyramid', channels=[16, 32, 64, 128]),
-            out_dim=128,
-        ),
-    ),
+    encoders=dict(_delete_=True, image={{_base_.model.encoders.image}}),
     fusion=None,
 )

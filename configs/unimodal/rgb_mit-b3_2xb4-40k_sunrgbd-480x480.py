@@ -2,18 +2,9 @@
 
 Run:     python tools/train.py configs/unimodal/rgb_mit-b3_2xb4-40k_sunrgbd-480x480.py
 Needs:   data/sun_rgbd, see mango_mm/datasets/sun_rgbd.py
-Ours:    see configs/mango/README.md; empty there until measured
+Paper:   mIoU 48.1 with MiT-B3, claimed by TokenFusion's authors
+Ours:    not measured
 """
 
-_base_ = [
-    '../_base_/datasets/sunrgbd_480x480.py',
-    '../_base_/models/segmentor_mit-b3.py',
-    '../_base_/schedules/tokenfusion_40k.py',
-    '../_base_/default_runtime.py',
-]
-model = dict(
-    data_preprocessor={{_base_.data_preprocessor}},
-    decode_head=dict(num_classes={{_base_.num_classes}}),
-    backbone=dict(use=['rgb']),
-    neck=None,
-)
+_base_ = '../_base_/settings/mit-b3_2xb4-40k_sunrgbd-480x480.py'
+model = dict(backbone=dict(use=['rgb']), neck=None)

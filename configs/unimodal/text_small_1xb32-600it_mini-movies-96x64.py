@@ -1,20 +1,12 @@
-"""Plot alone, generated films.
+"""Plot alone, generated movies.
 
 Run:     python tools/train.py configs/unimodal/text_small_1xb32-600it_mini-movies-96x64.py
 Needs:   data/mini_movies, written by tools/demo_imdb.py
+Ours:    not measured
 """
 
-_base_ = [
-    '../_base_/datasets/mini-movies_96x64.py',
-    '../_base_/models/classifier_small.py',
-    '../_base_/schedules/films_600it.py',
-    '../_base_/classification_runtime.py',
-]
+_base_ = '../_base_/settings/small_1xb32-600it_mini-movies-96x64.py'
 model = dict(
-    num_classes={{_base_.num_classes}},
-    encoders=dict(
-        _delete_=True,
-        text=dict(type='WordTextEncoder', dim=128, max_length=64, depth=2, dropout=0.3),
-    ),
+    encoders=dict(_delete_=True, text={{_base_.model.encoders.text}}),
     fusion=None,
 )

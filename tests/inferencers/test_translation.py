@@ -10,7 +10,7 @@ from rooms import ROOT, run
 
 from mango_mm.inferencers import MangoInferencer, TranslationInferencer
 
-CONFIG = ROOT / 'configs/mango/mango-l1-rgb-edge2depth_small_1xb8-600it_rooms-96x128.py'
+CONFIG = ROOT / 'configs/mango/mango-l1-rgb-edge2depth_small_1xb8-600it_mini-rooms-96x128.py'
 
 
 @pytest.fixture(scope='module')

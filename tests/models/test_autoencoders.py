@@ -265,8 +265,8 @@ def test_the_tool_names_what_it_cannot_use(tmp_path):
     tool = Path(__file__).resolve().parents[2]
     done = subprocess.run(
         [sys.executable, '-W', 'ignore', 'tools/analyse/generate.py',
-         'configs/concat/concat-rgb-edge2depth_small_1xb8-600it_rooms-96x128.py', str(tmp_path),
-         '--out', str(tmp_path / 'out')],
+         'configs/concat/concat-rgb-edge2depth_small_1xb8-600it_mini-rooms-96x128.py',
+         str(tmp_path), '--out', str(tmp_path / 'out')],
         capture_output=True, text=True, check=False, cwd=tool,
     )  # fmt: skip
     assert done.returncode != 0

@@ -93,7 +93,7 @@ def test_wrong_statistics_and_images_are_named():
 def test_blank_images_of_what_is_absent_do_not_blow_up_the_gradient():
     """The normalisations of an encoder divide by nothing there, again and again."""
     model = build_ours(
-        MODELS, load_config('configs/ume/ume-dropout_small_1xb8-600it_mini-rooms-72x96.py').model
+        MODELS, load_config('configs/ume/ume-dropout_small_1xb8-20ep_nyuv2-mini-72x96.py').model
     )
     model.init_weights()
     model.train()

@@ -15,7 +15,7 @@ from mango_mm.datasets.mini.write_movies import write_movies
 from mango_mm.inferencers import MangoInferencer
 
 ROOMS = 'small_1xb8-600it_mini-rooms-72x96'
-FILMS = 'small_1xb32-600it_mini-movies-96x64'
+FILMS = 'small_1xb32-1000it_movies-96x64'
 NAMES = {ROOMS: ('rgb', 'depth'), FILMS: ('image', 'text')}
 
 
@@ -24,10 +24,10 @@ def workplace(tmp_path_factory):
     """Data of both tasks, in a folder in which the trainings work."""
     folder = tmp_path_factory.mktemp('algorithms')
     make_rooms(folder / 'rooms')
-    write_movies(folder / 'films', train=24, dev=7, test=7)
+    write_movies(folder / 'data/movies', train=24, dev=7, test=7)
     patch = pytest.MonkeyPatch()
     patch.setenv('MANGO_MINI_ROOMS', str(folder / 'rooms'))
-    patch.setenv('MANGO_MINI_MOVIES', str(folder / 'films'))
+    patch.setenv('MANGO_DATA_ROOT', str(folder / 'data'))
     patch.chdir(folder)
     yield folder
     patch.undo()

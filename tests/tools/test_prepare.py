@@ -74,6 +74,43 @@ def test_nyu_without_a_mapping_goes_by_name_and_ignores_the_rest(tmp_path):
     np.testing.assert_array_equal(read(out / 'masks/000002.png'), expected)
 
 
+def test_nyu_mini_holds_the_training_frames_alone_as_our_tables_have_them(tmp_path):
+    # 142 frames, of which the even ones train: places 60 to 69 and 70 are the first that validate.
+    train = tuple(range(2, 143, 2))
+    images, depths, labels = maker('nyu_depth_v2').make_official(tmp_path, frames=142, train=train)
+    out = tmp_path / 'out'
+    files = (tmp_path / 'nyu_depth_v2_labeled.mat', tmp_path / 'splits.mat')
+    mapping = ('--class-mapping', tmp_path / 'classMapping40.mat')
+    done = tool('nyu_depth_v2.py', *files, *mapping, '--mini', '--out', out)
+    assert done.returncode == 0, done.stderr
+    lines = {name: (out / f'{name}.txt').read_text().splitlines() for name in ('train', 'val')}
+    assert lines['train'][0] == 'rgb/000002.jpg\tmasks/000002.png\tdepth/000002.png'
+    numbers = {k: [int(x.split('\t')[2][6:12]) for x in v] for k, v in lines.items()}
+    assert numbers == {'train': list(train[:60]), 'val': list(train[60:])}
+    assert len(list((out / 'rgb').iterdir())) == 71  # no frame of the official test
+    # 8 x 6 pixels become 341 x 256, mirrored; whole areas keep their values.
+    rows, columns = ((np.arange(n) + 0.5) * k / n for n, k in ((256, 6), (341, 8)))
+    place = np.ix_(rows.astype(int), columns.astype(int))
+    sure = np.arange(341) != 170  # the centre of this column lies between two pixels
+    classes = np.array([255, 22, 0, 255, 19])[labels[1].T]  # otherprop, 39, is ignored
+    expected = classes[:, ::-1][place]
+    np.testing.assert_array_equal(read(out / 'masks/000002.png')[:, sure], expected[:, sure])
+    depth = read(out / 'depth/000002.png')
+    assert depth.dtype == np.uint16
+    metres = depths[1].T[:, ::-1][place]
+    half_a_step = 10 / 255 / 2
+    assert np.abs(depth / 5000 - metres)[:, sure].max() <= half_a_step + 1e-4
+    steps = depth / 5000 / 10 * 255
+    np.testing.assert_allclose(steps, steps.round(), atol=3e-3)
+    # Bilinear: the middle of an official pixel keeps its colour, but for JPEG and half a pixel.
+    middle = np.ix_(*((np.arange(k) + 0.5) * n / k for n, k in ((256, 6), (341, 8))))
+    middle = tuple(x.astype(int) for x in middle)
+    with Image.open(out / 'rgb/000002.jpg') as rgb:
+        assert (rgb.format, rgb.size) == ('JPEG', (341, 256))
+        got = np.asarray(rgb)[middle].astype(int)
+    assert np.abs(got - images[1].transpose(2, 1, 0)[:, ::-1]).max() <= 12
+
+
 def test_sun_from_the_official_archive(tmp_path):
     labels, depths_mm = maker('sun_rgbd').make_official(tmp_path)
     out = tmp_path / 'out'

@@ -19,7 +19,7 @@ from mango_mm.visualization.robustness import draw_severities
 TOOL = ROOT / 'tools/analyse/robustness.py'
 CONCAT = ROOT / 'configs/concat/concat_small_1xb8-600it_mini-rooms-72x96.py'
 FILMS = ROOT / 'configs/mango/mango-l2_small_1xb32-600it_mini-movies-96x64.py'
-LATE = ROOT / 'configs/late/late_small_1xb32-600it_mini-movies-96x64.py'
+LATE = ROOT / 'configs/late/late_small_1xb32-1000it_movies-96x64.py'
 WORKERS = {
     f'{split}_dataloader.{key}': value
     for split in ('train', 'val', 'test')
@@ -31,10 +31,11 @@ WORKERS = {
 def work(tmp_path_factory):
     folder = tmp_path_factory.mktemp('robustness')
     make_rooms(folder / 'rooms')
-    write_movies(folder / 'films', train=12, dev=7, test=7)
+    write_movies(folder / 'movies', train=12, dev=7, test=7)
     patch = pytest.MonkeyPatch()
     patch.setenv('MANGO_MINI_ROOMS', str(folder / 'rooms'))
-    patch.setenv('MANGO_MINI_MOVIES', str(folder / 'films'))
+    patch.setenv('MANGO_MINI_MOVIES', str(folder / 'movies'))
+    patch.setenv('MANGO_DATA_ROOT', str(folder))  # of the config of late fusion
     for name, config in (('mango', MANGO), ('concat', CONCAT), ('films', FILMS), ('late', LATE)):
         read = load_config(config)
         init_default_scope(read.default_scope)

@@ -14,7 +14,7 @@ from mango_mm.analysis.translations import draw_translations
 from mango_mm.datasets.mini.write_rooms import write_rooms
 
 MMAGIC_TOOLS = Path(mmagic.__file__).parent / '.mim' / 'tools'
-CONFIG = ROOT / 'configs/mango/mango-l1-rgb-edge2depth_small_1xb8-600it_rooms-96x128.py'
+CONFIG = ROOT / 'configs/mango/mango-l1-rgb-edge2depth_small_1xb8-600it_mini-rooms-96x128.py'
 OPTIONS = [*SHORT, 'val_dataloader.batch_size=2']
 
 
@@ -73,7 +73,7 @@ def test_a_grid_without_the_data_shows_outputs_and_errors_alone(
         )
         with Image.open(path) as picture:
             assert picture.size == (columns * 256 + (columns - 1) * 4, 2 * (192 + 16))
-    concat = ROOT / 'configs/concat/concat-rgb-edge2depth_small_1xb8-600it_rooms-96x128.py'
+    concat = ROOT / 'configs/concat/concat-rgb-edge2depth_small_1xb8-600it_mini-rooms-96x128.py'
     with pytest.raises(ValueError, match=r"not of this config's model: .*generator\.neck"):
         draw_translations({'concat': (concat, trained)}, tmp_path / 'none.png', options=quiet)
     with pytest.raises(ValueError, match='no model was given'):

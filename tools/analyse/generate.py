@@ -4,8 +4,8 @@ Writes reconstruction.png, samples.png, interpolation.png, swap.png and generati
 
 Example:
     python tools/analyse/generate.py \
-        configs/autoencoder/latent-flow_small_1xb8-600it_rooms-96x128.py \
-        work_dirs/latent-flow_small_1xb8-600it_rooms-96x128 --out work_dirs/generated
+        configs/autoencoder/latent-flow_small_1xb8-600it_mini-rooms-96x128.py \
+        work_dirs/latent-flow_small_1xb8-600it_mini-rooms-96x128 --out work_dirs/generated
 """
 
 from pathlib import Path

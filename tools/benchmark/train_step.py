@@ -6,9 +6,9 @@ paper's Table 8, and images per second, and peak memory. Weights are not loaded.
 
 Example:
     python tools/benchmark/train_step.py --out docs/benchmarks --name train_step_small
-    python tools/benchmark/train_step.py --out /tmp/vit --name vit --batch 2 \
-        --run RGB=configs/unimodal/rgb_vit-b16_3xb2-40k_nyudv2-256x256.py \
-        --run MANGO=configs/mango/mango-l12_vit-b16_3xb2-40k_nyudv2-256x256.py
+    python tools/benchmark/train_step.py --out /tmp/mit --name mit --batch 2 \
+        --run RGB=configs/unimodal/rgb_mit-b3_2xb4-40k_nyuv2-480x640.py \
+        --run MANGO=configs/mango/mango-l2_mit-b3_2xb4-40k_nyuv2-480x640.py
 """
 
 from pathlib import Path

@@ -10,9 +10,19 @@ Writes OUT/{rgb,masks,depth}/NNNNNN.png (NNNNNN = the official index, from 1; de
 metres * 5000; masks 0..39, 255 = ignore) and OUT/{train,val}.txt. Frames that are there
 already are not written again.
 
+``--mini`` makes nyuv2-mini instead, the layout on which our tables were measured: the 795 official
+training frames alone, mirrored left-right, with a short side of 256 pixels (341 x 256); rgb as
+JPEG; depth in the 255 steps of 10 m that eight bits have, so that 0 never occurs; class 39
+(otherprop) ignored; 100 frames to validate, ten runs of ten neighbours, and 695 to train.
+Frames, split, sizes, mirroring, steps of depth, ignored class and JPEG tables are those of the
+data that we measured on. That data does not say how it was resized: here RGB goes through Pillow's
+antialiased bilinear filter, depth and masks take the nearest pixel.
+
 Example:
     python tools/prepare/nyu_depth_v2.py nyu_depth_v2_labeled.mat splits.mat \
         --class-mapping classMapping40.mat --out data/nyu_depth_v2
+    python tools/prepare/nyu_depth_v2.py nyu_depth_v2_labeled.mat splits.mat \
+        --class-mapping classMapping40.mat --mini --out data/nyuv2
 """
 
 from __future__ import annotations
@@ -32,6 +42,12 @@ from mango_mm.files import is_made, made_whole
 from mango_mm.hosts import require_host
 
 DEPTH_SCALE, IGNORE = 5000, 255
+SHORT_SIDE, JPEG_QUALITY = 256, 90
+STEPS, FARTHEST_M = 255, 10.0  # of depth in eight bits
+OTHERPROP = 39
+# Places in the sorted list of the 795 training frames at which ten neighbours begin that validate.
+HELD_OUT = (60, 70, 90, 120, 190, 410, 460, 500, 640, 680)
+NEIGHBOURS = 10
 BORDER = 'masks keep the white border of the images, as the official file has it'
 
 
@@ -71,22 +87,55 @@ def read_split(path: Path) -> dict[str, list[int]]:
     }
 
 
-def save(array: np.ndarray, path: Path) -> None:
-    """Write a PNG whole or not at all."""
+def mini_split(train: list[int]) -> dict[str, list[int]]:
+    """The training frames alone: ten runs of ten neighbours validate, the others train."""
+    frames = sorted(train)
+    held_out = {n for start in HELD_OUT for n in frames[start : start + NEIGHBOURS]}
+    return {
+        'train': [n for n in frames if n not in held_out],
+        'val': [n for n in frames if n in held_out],
+    }
+
+
+def save(image: Image.Image, path: Path) -> None:
+    """Write a picture whole or not at all; as JPEG if it is called so."""
     partial = path.with_suffix('.partial')
-    Image.fromarray(array).save(partial, format='PNG')
+    if path.suffix == '.jpg':
+        image.save(partial, format='JPEG', quality=JPEG_QUALITY)
+    else:
+        image.save(partial, format='PNG')
     os.replace(partial, path)
 
 
-def write_frame(file: Any, number: int, mapping: np.ndarray, out: Path) -> str:
+def eight_bits(depth_m: np.ndarray) -> np.ndarray:
+    """Metres as the nearest of the 255 steps; what is nearer than the first is the first."""
+    steps = np.round(depth_m / FARTHEST_M * STEPS).clip(1, STEPS)
+    return steps / STEPS * FARTHEST_M
+
+
+def resized(array: np.ndarray, resample: Image.Resampling) -> Image.Image:
+    """Mirrored left-right, with a short side of 256 pixels."""
+    image = Image.fromarray(np.ascontiguousarray(array[:, ::-1]))
+    scale = SHORT_SIDE / min(image.size)
+    return image.resize((round(image.width * scale), round(image.height * scale)), resample)
+
+
+def write_frame(file: Any, number: int, mapping: np.ndarray, out: Path, *, mini: bool) -> str:
     """One frame; MATLAB stores the axes the other way round."""
-    names = tuple(f'{folder}/{number:06d}.png' for folder in ('rgb', 'masks', 'depth'))
+    suffixes = {'rgb': 'jpg' if mini else 'png', 'masks': 'png', 'depth': 'png'}
+    names = [f'{folder}/{number:06d}.{suffix}' for folder, suffix in suffixes.items()]
     if not all((out / name).exists() for name in names):
         i = number - 1
-        save(np.ascontiguousarray(file['images'][i].transpose(2, 1, 0)), out / names[0])
-        save(np.ascontiguousarray(mapping[file['labels'][i].T]), out / names[1])
+        rgb = np.ascontiguousarray(file['images'][i].transpose(2, 1, 0))
+        mask = np.ascontiguousarray(mapping[file['labels'][i].T])
         depth_m = np.nan_to_num(file['depths'][i].T)
-        save(np.round(depth_m * DEPTH_SCALE).clip(0, 65535).astype(np.uint16), out / names[2])
+        if mini:
+            mask = np.where(mask == OTHERPROP, np.uint8(IGNORE), mask)
+            depth_m = eight_bits(depth_m)
+        depth = np.round(depth_m * DEPTH_SCALE).clip(0, 65535).astype(np.uint16)
+        filters = (Image.Resampling.BILINEAR, Image.Resampling.NEAREST, Image.Resampling.NEAREST)
+        for array, name, resample in zip((rgb, mask, depth), names, filters):
+            save(resized(array, resample) if mini else Image.fromarray(array), out / name)
     return '\t'.join(names)
 
 
@@ -95,8 +144,12 @@ def main() -> None:
     parser.add_argument('labeled', type=Path, help='nyu_depth_v2_labeled.mat')
     parser.add_argument('splits', type=Path, help='splits.mat')
     parser.add_argument('--class-mapping', type=Path, help='classMapping40.mat')
-    parser.add_argument('--out', type=Path, default=Path('data/nyu_depth_v2'))
+    parser.add_argument('--mini', action='store_true', help='nyuv2-mini, as our tables have it')
+    parser.add_argument(
+        '--out', type=Path, help='default data/nyu_depth_v2, with --mini data/nyuv2'
+    )
     args = parser.parse_args()
+    args.out = args.out or Path('data/nyuv2' if args.mini else 'data/nyu_depth_v2')
     for package in ('h5py', 'scipy'):
         require_host(package, 'tools/prepare/nyu_depth_v2.py')
     import h5py
@@ -105,8 +158,12 @@ def main() -> None:
         if not path.is_file():
             raise SystemExit(f'{path} does not exist.')
     split = read_split(args.splits)
+    if args.mini:
+        split = mini_split(split['train'])
     given = [p.resolve() for p in (args.labeled, args.splits, args.class_mapping) if p]
     recipe = f'nyu_depth_v2.py: {[(str(p), p.stat().st_size) for p in given]}, v2'
+    if args.mini:
+        recipe += ', mini'
     if is_made(args.out, recipe):
         print(f'{args.out} is there already')
         return
@@ -131,7 +188,8 @@ def main() -> None:
             if beyond:
                 raise SystemExit(f'{args.splits}: frame {beyond[0]} is not among 1..{count}.')
             lines = [
-                write_frame(file, n, mapping, out) for n in tqdm(numbers, desc=name, unit='frame')
+                write_frame(file, n, mapping, out, mini=args.mini)
+                for n in tqdm(numbers, desc=name, unit='frame')
             ]
             (out / f'{name}.txt').write_text('\n'.join(lines))
     print(f'wrote {args.out}: {", ".join(f"{k} {len(v)}" for k, v in split.items())}; {BORDER}.')

@@ -1,4 +1,4 @@
-# 3890 films with posters, plots and 17 genres in the layout of MM-IMDB.
+# 3890 movies with posters, plots and 17 genres in the layout of MM-IMDB.
 data_root = '{{$MANGO_DATA_ROOT:../shared/data}}/movies'
 genres = [
     'Drama',

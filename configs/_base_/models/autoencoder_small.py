@@ -4,7 +4,6 @@ model = dict(
     encoder=dict(
         type='MultiStreamBackbone',
         backbone=dict(type='ConvPyramid', channels=[32, 64, 128]),
-        modalities=dict(rgb=3, depth_euclidean=1),
     ),
     feature_channels=128,
     latent_dim=16,

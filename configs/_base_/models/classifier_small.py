@@ -11,7 +11,6 @@ model = dict(
     ),
     dim=128,
     pool='after',
-    fusion=dict(type='ConcatFusion', reduction='sequence'),
     head=dict(hidden_channels=128, dropout=0.3),
     nll_weight=0.01,
 )

@@ -24,7 +24,6 @@ model = dict(
     ),
     dim=256,
     pool='after',
-    fusion=dict(type='ConcatFusion', reduction='sequence'),
     head=dict(hidden_channels=512, dropout=0.3),
     nll_weight=0.01,
 )

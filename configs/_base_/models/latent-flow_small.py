@@ -6,14 +6,13 @@ model = dict(
         encoder=dict(
             type='MultiStreamBackbone',
             backbone=dict(type='ConvPyramid', channels=[32, 64, 128]),
-            modalities=dict(rgb=3, depth_euclidean=1),
         ),
         feature_channels=128,
         latent_dim=16,
         decoder=dict(type='LatentDecoder', channels=[128, 64, 32]),
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='{{$MANGO_AUTOENCODER:work_dirs/mae_small_1xb8-600it_rooms-96x128/iter_600.pth}}',
+            checkpoint='{{$MANGO_AUTOENCODER:work_dirs/mae_small_1xb8-600it_mini-rooms-96x128/iter_600.pth}}',
         ),
     ),
     flow=dict(

@@ -4,7 +4,6 @@ model = dict(
     type='mango_mm.MultimodalEncoderDecoder',
     backbone=dict(
         type='mango_mm.MultiStreamBackbone',
-        modalities=dict(rgb=3, depth=1),
         backbone=dict(
             type='mmseg.MixVisionTransformer',
             in_channels=3,
@@ -24,7 +23,6 @@ model = dict(
     ),
     neck=dict(
         type='mango_mm.FusionNeck',
-        modalities=['rgb', 'depth'],
         in_channels=[32, 64, 160, 256],
         stages=[2, 3],
         dim=None,

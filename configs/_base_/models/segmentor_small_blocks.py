@@ -7,7 +7,6 @@ model = dict(
     decode_head=dict(
         _delete_=True,
         type='mango_mm.EnsembleHead',
-        modalities=['rgb', 'depth'],
         combine='learned',
         shared=True,
         head={{_base_.model.decode_head}},

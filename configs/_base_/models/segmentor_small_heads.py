@@ -4,7 +4,6 @@ model = dict(
     decode_head=dict(
         _delete_=True,
         type='mango_mm.EnsembleHead',
-        modalities=['rgb', 'depth'],
         head={{_base_.model.decode_head}},
     ),
 )

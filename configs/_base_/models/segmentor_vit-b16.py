@@ -4,7 +4,6 @@ model = dict(
     type='mango_mm.MultimodalEncoderDecoder',
     backbone=dict(
         type='mango_mm.MultiStreamBackbone',
-        modalities=dict(rgb=3, depth=1),
         backbone=dict(
             type='mmseg.VisionTransformer',
             img_size=(256, 256),
@@ -26,7 +25,6 @@ model = dict(
     ),
     neck=dict(
         type='mango_mm.FusionNeck',
-        modalities=['rgb', 'depth'],
         in_channels=[768],
         stages=[0],
         dim=256,

@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def make_official(folder, frames=4, height=6, width=8):
+def make_official(folder, frames=4, height=6, width=8, train=(1, 3)):
     """``nyu_depth_v2_labeled.mat`` (HDF5, axes as MATLAB writes them) and its companions."""
     import h5py
     from scipy.io import savemat
@@ -19,8 +19,8 @@ def make_official(folder, frames=4, height=6, width=8):
         for i, name in enumerate(names):
             file[f'#refs#/{i}'] = np.array([[ord(c)] for c in name], dtype=np.uint16)
             table[0, i] = file[f'#refs#/{i}'].ref
-    savemat(
-        folder / 'splits.mat', {'trainNdxs': np.array([[1], [3]]), 'testNdxs': np.array([[2], [4]])}
-    )
+    test = [n for n in range(1, frames + 1) if n not in train]
+    columns = {'trainNdxs': np.array([train]).T, 'testNdxs': np.array([test]).T}
+    savemat(folder / 'splits.mat', columns)
     savemat(folder / 'classMapping40.mat', {'mapClass': np.array([[23, 1, 40, 20]])})
     return images, depths, labels

@@ -1,0 +1,55 @@
+# NYU Depth V2 mini in Taskonomy's layout (tools/prepare/taskonomy_from_rgbd.py):
+# RGB and occlusion edges to distance.
+data_root = '{{$MANGO_NYUV2_TASKONOMY:data/taskonomy-nyuv2}}'
+sources = ['rgb', 'edge_occlusion']
+target = 'depth_euclidean'
+source_channels = dict(rgb=3, edge_occlusion=1)
+target_channels = 1
+crop_size = (96, 128)
+train_pipeline = [
+    dict(type='mango_mm.LoadDomains'),
+    dict(type='mango_mm.ResizeDomains', size=(104, 140)),
+    dict(type='mango_mm.RandomCropDomains', size=crop_size),
+    dict(type='mango_mm.RandomFlipDomains', prob=0.5),
+    dict(type='mango_mm.PackDomains'),
+]
+test_pipeline = [
+    dict(type='mango_mm.LoadDomains'),
+    dict(type='mango_mm.ResizeDomains', size=crop_size),
+    dict(type='mango_mm.PackDomains'),
+]
+common = dict(type='mango_mm.TaskonomyDataset', data_root=data_root, sources=sources, target=target)
+train_dataloader = dict(
+    batch_size=8,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='mango_mm.SeededSampler', shuffle=True),
+    dataset=dict(**common, ann_file='train_domain.txt', pipeline=train_pipeline),
+)
+val_dataloader = dict(
+    batch_size=4,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(**common, ann_file='val_domain.txt', pipeline=test_pipeline),
+)
+test_dataloader = val_dataloader
+val_evaluator = [
+    dict(type='mango_mm.TranslationErrors'),
+    dict(type='mango_mm.FlowLikelihood'),
+]
+test_evaluator = val_evaluator
+# One row per view: sources, target, output; what is black and what is white in each.
+visualizer = dict(
+    type='mmagic.ConcatImageVisualizer',
+    vis_backends=[dict(type='mmengine.LocalVisBackend')],
+    name='visualizer',
+    fn_key='gt_path',
+    img_keys=['source_rgb', 'source_edge_occlusion', 'gt_img', 'pred_img'],
+    pixel_range=dict(
+        source_rgb=[-1, 1],
+        source_edge_occlusion=[-1, 1],
+        gt_img=[0, 0.6],
+        pred_img=[0, 0.6],
+    ),
+)

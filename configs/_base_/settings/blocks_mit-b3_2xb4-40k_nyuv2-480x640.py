@@ -1,0 +1,14 @@
+# One MiT-B3 for both modalities, fused in its blocks, on NYU Depth V2.
+_base_ = [
+    '../datasets/nyuv2_480x640.py',
+    '../models/segmentor_mit-b3_blocks.py',
+    '../schedules/tokenfusion_40k.py',
+    '../default_runtime.py',
+]
+model = dict(
+    data_preprocessor={{_base_.data_preprocessor}},
+    backbone=dict(modalities={{_base_.modalities}}),
+    decode_head=dict(
+        modalities={{_base_.modalities}}, head=dict(num_classes={{_base_.num_classes}})
+    ),
+)

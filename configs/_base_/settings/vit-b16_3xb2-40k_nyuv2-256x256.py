@@ -1,0 +1,13 @@
+# Two ViT-B/16 streams, fused in a neck, on NYU Depth V2.
+_base_ = [
+    '../datasets/nyuv2_256x256.py',
+    '../models/segmentor_vit-b16.py',
+    '../schedules/tokenfusion_40k.py',
+    '../default_runtime.py',
+]
+model = dict(
+    data_preprocessor={{_base_.data_preprocessor}},
+    backbone=dict(modalities={{_base_.modalities}}),
+    neck=dict(modalities={{_base_.modalities}}),
+    decode_head=dict(num_classes={{_base_.num_classes}}),
+)
