@@ -24,7 +24,7 @@ def load_safely(filename: str | Path, map_location: Any = None) -> Any:
 
     Args:
         filename: A local file.
-        map_location: As of ``torch.load``.
+        map_location: The same as of ``torch.load``.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -89,7 +89,7 @@ def load_weights(model: torch.nn.Module, checkpoint: str | Path) -> None:
 
     Args:
         model: Built from the config of the checkpoint.
-        checkpoint: As in :func:`find_checkpoint`.
+        checkpoint: The same as in :func:`find_checkpoint`.
 
     Raises:
         FileNotFoundError: If there is none.

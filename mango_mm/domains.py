@@ -43,7 +43,7 @@ class Domain:
     """How one domain is stored and decoded.
 
     Attributes:
-        name: As in folders and file names.
+        name: The same as in folders and file names.
         channels: C after decoding.
         bits: Of a stored channel, 8 or 16.
         full_scale: What decodes to 1: a stored value, or ln(1 + it) if ``logarithmic``.

@@ -1,8 +1,8 @@
-"""The film demo: genres from poster and plot, on generated films, without any toolbox.
+"""The movie demo: genres from poster and plot, on generated movies, without any toolbox.
 
-Writes the films, trains poster alone, plot alone, concatenation and MANGO with one small budget
+Writes the movies, trains poster alone, plot alone, concatenation and MANGO with one small budget
 on a CPU, prints one table (test split, checkpoint and thresholds chosen on dev), and draws what
-MANGO makes of a few films.
+MANGO makes of a few movies.
 
 Example:
     python tools/demo_imdb.py --seeds 0 1 2
@@ -30,14 +30,14 @@ PICTURES = 3
 
 
 def draw(data: Path, out: Path, seed: int) -> Path:
-    """What MANGO makes of the first films of the test split."""
+    """What MANGO makes of the first movies of the test split."""
     folder = out / 'MANGO' / f'seed{seed}'
     infer = MangoInferencer(RUNS[-1].config, next(folder.glob('best_*.pth')))
-    for film_id in json.loads((data / 'split.json').read_text())['test'][:PICTURES]:
-        path = data / 'dataset' / film_id
+    for movie_id in json.loads((data / 'split.json').read_text())['test'][:PICTURES]:
+        path = data / 'dataset' / movie_id
         plot = json.loads(path.with_suffix('.json').read_text())['plot'][0]
-        infer({'image': path.with_suffix('.jpeg'), 'text': plot}, show_dir=out / 'films')
-    return out / 'films'
+        infer({'image': path.with_suffix('.jpeg'), 'text': plot}, show_dir=out / 'movies')
+    return out / 'movies'
 
 
 def main() -> None:

@@ -91,7 +91,7 @@ class Attribution:
     """Explains the predictions of a segmentor with a neck or of a classifier with a fusion.
 
     The score of a segmentation is the logit of the predicted class above the mean over classes,
-    averaged over pixels; of films, the logit of a genre. Tokens are told apart where they enter
+    averaged over pixels; of movies, the logit of a genre. Tokens are told apart where they enter
     the fusions (of a ``MangoFusion``: normalised), and all other weights stay as they are. What
     counts as nothing is a token of zeros, which is how an absent modality enters.
 
@@ -128,8 +128,8 @@ class Attribution:
         Args:
             split: ``'train'``, ``'val'`` or ``'test'``.
             count: How many.
-            target: A class: of segmentation only its predicted pixels are explained; of films
-                its logit. None: every pixel's own prediction; a film's likeliest genre.
+            target: A class: of segmentation only its predicted pixels are explained; of movies
+                its logit. None: every pixel's own prediction; a movie's likeliest genre.
 
         Raises:
             ValueError: If the target is no class.

@@ -65,7 +65,7 @@ class RobustnessCheck:
     """A trained model, ready to be evaluated on degraded data.
 
     Args:
-        config: Of a segmentor over ``LoadDepth``, or of a classifier of films.
+        config: Of a segmentor over ``LoadDepth``, or of a classifier of movies.
         checkpoint: File, or a work dir.
         options: Overrides of the config.
         density: What ``tools/analyse/fit_density.py`` saved for this checkpoint; None: none.

@@ -57,7 +57,7 @@ def export_onnx(
 
     Args:
         config: Of a segmentation model.
-        checkpoint: As in :func:`~mango_mm.checkpoints.find_checkpoint`.
+        checkpoint: The same as in :func:`~mango_mm.checkpoints.find_checkpoint`.
         out: The ``.onnx`` file.
         size: Height and width; None: the config's ``crop_size``.
         tolerance: Largest difference of logits allowed, relative to the largest logit.

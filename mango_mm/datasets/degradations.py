@@ -1,4 +1,4 @@
-"""How sensors fail: degradations of an RGB-D frame or of a film, in five severities.
+"""How sensors fail: degradations of an RGB-D frame or of a movie, in five severities.
 
 Each takes what it degrades and a random generator, and leaves its input as it is. Units: depth
 in metres, 0 where nothing was measured; RGB 0..255.
@@ -18,7 +18,7 @@ rgb_blur           Gaussian blur of RGB                       sigma 1, 2, 4, 6, 
 rgb_frozen         RGB of another frame                       as depth_frozen
 swapped            RGB shows depth, depth shows brightness    share of the frame .2 .. 1
 text_shuffled      words in random order                      share of words .2 .. 1
-text_other         the plot of another film                   share of words .2 .. 1
+text_other         the plot of another movie                   share of words .2 .. 1
 =================  =========================================  ================================
 """
 
@@ -172,7 +172,7 @@ def degrade_frame(
 
 
 def degrade_text(kind: str, text: str, severity: int, rng: Rng, other: str = '') -> str:
-    """A degraded plot; ``other`` is the plot of another film, for ``text_other``.
+    """A degraded plot; ``other`` is the plot of another movie, for ``text_other``.
 
     Raises:
         ValueError: If kind or severity are unknown.

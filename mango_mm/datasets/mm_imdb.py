@@ -1,7 +1,7 @@
-"""MM-IMDB: genres of films from poster and plot.
+"""MM-IMDB: genres of movies from poster and plot.
 
 Source and licence:
-    http://lisi1.unal.edu.co/mmimdb (Arevalo et al., 2017), for research; 25,959 films.
+    http://lisi1.unal.edu.co/mmimdb (Arevalo et al., 2017), for research; 25,959 movies.
 Layout on disk:
     ``raw``   ``split.json`` (lists of ids under train, dev, test), ``dataset/{id}.json`` with
               ``plot`` (list of strings) and ``genres``, ``dataset/{id}.jpeg``.
@@ -49,22 +49,22 @@ SPLITS = ('train', 'dev', 'test')
 POLICIES = ('error', 'drop')
 GENRES = (
     'Action', 'Adventure', 'Animation', 'Biography', 'Comedy', 'Crime', 'Documentary', 'Drama',
-    'Family', 'Fantasy', 'Film-Noir', 'History', 'Horror', 'Music', 'Musical', 'Mystery',
+    'Family', 'Fantasy', 'Movie-Noir', 'History', 'Horror', 'Music', 'Musical', 'Mystery',
     'Romance', 'Sci-Fi', 'Short', 'Sport', 'Thriller', 'War', 'Western',
 )  # fmt: skip
 HDF5_ROWS = {'train': (0, 15552), 'dev': (15552, 18160), 'test': (18160, 25959)}
 HDF5_TABLES = {'genres': 2, 'images': 4, 'features': 2, 'vgg_features': 2}  # axes
 VGG_MEAN_BGR = np.array([103.939, 116.779, 123.68])[:, None, None]
-WANTED = ('plot', 'genres')  # of a film's JSON
+WANTED = ('plot', 'genres')  # of a movie's JSON
 SAFE_ID = re.compile(r'[\w-]+')
 
 
 @DATASETS.register_module()
 class MMIMDbDataset(SeededDraws, BaseDataset):
-    """Films with poster, plot and genres.
+    """Movies with poster, plot and genres.
 
-    A film without a plot or, where ``missing='drop'`` allows it, without a poster is kept:
-    ``present`` says which modalities it has. A film with none of the classes is kept too, with
+    A movie without a plot or, where ``missing='drop'`` allows it, without a poster is kept:
+    ``present`` says which modalities it has. A movie with none of the classes is kept too, with
     no positive label; how many there are is logged.
 
     Args:
@@ -73,8 +73,8 @@ class MMIMDbDataset(SeededDraws, BaseDataset):
         ann_file: ``split.json``, or the HDF5 file, relative to ``data_root``.
         genres: The classes, in order; None: the 23, or those the HDF5 file names.
         unknown_genres: ``'drop'`` those that are no class (logged), or ``'error'``.
-        missing: A film whose JSON is not there: ``'error'``, or ``'drop'`` the film. A poster
-            that is not there: ``'error'``, or keep the film without it. Both are logged.
+        missing: A movie whose JSON is not there: ``'error'``, or ``'drop'`` the movie. A poster
+            that is not there: ``'error'``, or keep the movie without it. Both are logged.
         **others: As in mmengine's BaseDataset.
 
     Raises:
@@ -116,15 +116,15 @@ class MMIMDbDataset(SeededDraws, BaseDataset):
             raise FileNotFoundError(
                 f'{path} does not exist; tools/prepare/mm_imdb.py says what a download should hold.'
             )
-        films = self._read_raw(path) if self.layout == 'raw' else self._read_hdf5(path)
-        if not films:
-            raise ValueError(f'{path} lists no film for the split {self.split!r}.')
-        self.counts['films without a class'] = sum(not film['gt_label'].any() for film in films)
+        movies = self._read_raw(path) if self.layout == 'raw' else self._read_hdf5(path)
+        if not movies:
+            raise ValueError(f'{path} lists no movie for the split {self.split!r}.')
+        self.counts['movies without a class'] = sum(not movie['gt_label'].any() for movie in movies)
         noted = ', '.join(f'{n} {what}' for what, n in sorted(self.counts.items()) if n)
         print_log(
-            f'{len(films)} films of {self.split}' + (f': {noted}' if noted else ''), 'current'
+            f'{len(movies)} movies of {self.split}' + (f': {noted}' if noted else ''), 'current'
         )
-        return films
+        return movies
 
     # ---- raw ----
 
@@ -143,21 +143,21 @@ class MMIMDbDataset(SeededDraws, BaseDataset):
         if twice:
             raise ValueError(f'{path} lists {twice[:3]} more than once under {self.split!r}.')
         folder = path.parent / 'dataset'
-        films = [self._read_film(folder, i, path) for i in ids]
-        return [film for film in films if film is not None]
+        movies = [self._read_movie(folder, i, path) for i in ids]
+        return [movie for movie in movies if movie is not None]
 
-    def _read_film(self, folder: Path, film_id: str, listed: Path) -> dict[str, Any] | None:
-        path = folder / f'{film_id}.json'
+    def _read_movie(self, folder: Path, movie_id: str, listed: Path) -> dict[str, Any] | None:
+        path = folder / f'{movie_id}.json'
         if not path.is_file():
             if self.missing == 'error':
                 raise FileNotFoundError(
-                    f'{listed} lists {film_id} under {self.split!r}, but {path} does not exist; '
-                    "missing='drop' leaves such films out."
+                    f'{listed} lists {movie_id} under {self.split!r}, but {path} does not exist; '
+                    "missing='drop' leaves such movies out."
                 )
             self.counts['listed, but not there'] += 1
             return None
-        film = read_json(path)
-        plots, genres = (film.get(k) if isinstance(film, dict) else None for k in WANTED)
+        movie = read_json(path)
+        plots, genres = (movie.get(k) if isinstance(movie, dict) else None for k in WANTED)
         plots = [plots] if isinstance(plots, str) else plots
         for name, value in zip(WANTED, (plots, genres)):
             if not isinstance(value, list) or not all(isinstance(x, str) for x in value):
@@ -165,19 +165,20 @@ class MMIMDbDataset(SeededDraws, BaseDataset):
                     f'{path} must hold {name}, a list of strings; got {str(value)[:80]!r}.'
                 )
         plot = max(plots, key=len, default='').strip()
-        poster: Path | None = folder / f'{film_id}.jpeg'
-        if not folder.joinpath(f'{film_id}.jpeg').is_file():
+        poster: Path | None = folder / f'{movie_id}.jpeg'
+        if not folder.joinpath(f'{movie_id}.jpeg').is_file():
             if self.missing == 'error':
                 raise FileNotFoundError(
-                    f"the poster {poster} does not exist; missing='drop' keeps the film without it."
+                    f"the poster {poster} does not exist; missing='drop' keeps the movie "
+                    'without it.'
                 )
             self.counts['without a poster'] += 1
             poster = None
         if not plot:
             self.counts['without a plot'] += 1
         return {
-            'sample_id': film_id,
-            'title': str(film.get('title', '')),
+            'sample_id': movie_id,
+            'title': str(movie.get('title', '')),
             'text': plot,
             'img_path': None if poster is None else str(poster),
             'gt_label': self._label(genres, path),
@@ -198,13 +199,13 @@ class MMIMDbDataset(SeededDraws, BaseDataset):
         require_host('h5py', "MMIMDbDataset(layout='hdf5')")
         try:
             with open_hdf5(path, *HDF5_TABLES, 'imdb_ids') as file:
-                return self._films_of(file, path)
+                return self._movies_of(file, path)
         except FileNotFoundError:
             raise
         except (OSError, RuntimeError, KeyError, TypeError) as error:  # h5py's, on broken files
             raise ValueError(f'{path} cannot be read as HDF5: {error}.') from error
 
-    def _films_of(self, file: Any, path: Path) -> list[dict[str, Any]]:
+    def _movies_of(self, file: Any, path: Path) -> list[dict[str, Any]]:
         for key, axes in HDF5_TABLES.items():
             if key not in file:
                 raise ValueError(f'{path} must hold {key!r}; it has {sorted(file)}.')
@@ -240,10 +241,10 @@ class MMIMDbDataset(SeededDraws, BaseDataset):
         self._metainfo['classes'] = classes
         return [
             {
-                'sample_id': film_id, 'title': '', 'hdf5_path': str(path), 'row': start + i,
+                'sample_id': movie_id, 'title': '', 'hdf5_path': str(path), 'row': start + i,
                 'gt_label': label.astype(np.float32), 'present': {'image': True, 'text': True},
             }
-            for i, (film_id, label) in enumerate(zip(ids, labels))
+            for i, (movie_id, label) in enumerate(zip(ids, labels))
         ]  # fmt: skip
 
     def _rows(self, file: Any, path: Path) -> tuple[int, int]:

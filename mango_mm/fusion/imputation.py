@@ -60,7 +60,7 @@ def complete(
         layout: Of its tokens.
         tokens: (B, N_m, D) of each modality.
         joint: Real tokens, (B, sum N_m); None: all.
-        grid: As in :meth:`TokenLayout.pack`.
+        grid: The same as in :meth:`TokenLayout.pack`.
         rounds: Of :func:`impute`; 0 imputes nothing.
     """
     parts = layout.split_mask(joint)

@@ -67,7 +67,7 @@ def fused_if_whole(fused: Tensor, combined: Tensor, present: Tensor) -> Tensor:
     Args:
         fused: (B, K, ...).
         combined: (B, K, ...), of the modalities that each sample has.
-        present: As in :func:`combine_logits`.
+        present: The same as in :func:`combine_logits`.
     """
     whole = present.all(dim=1).to(fused.device)
     return torch.where(whole.view(-1, *(1,) * (fused.dim() - 1)), fused, combined)

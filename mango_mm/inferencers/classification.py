@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mango_mm.datasets.mm_imdb import GENRES
 from mango_mm.inferencers.base import Inferencer, Result, Sample
-from mango_mm.visualization.films import draw_film
+from mango_mm.visualization.movies import draw_movie
 
 __all__ = ['MovieInferencer']
 
@@ -80,7 +80,7 @@ class MovieInferencer(Inferencer):
             'nll_per_dim': float(output.nll_per_dim) if 'nll_per_dim' in output else None,
         }  # fmt: skip
         if path is not None:
-            result['picture'] = draw_film(
+            result['picture'] = draw_movie(
                 result['poster'], result['scores'], result['thresholds'], result['words'],
                 result['shares'], path,
             )  # fmt: skip

@@ -13,7 +13,7 @@ from mmengine.registry import init_default_scope
 from torch.utils.data import DataLoader
 
 from mango_mm.datasets import MMIMDbDataset
-from mango_mm.datasets.mini.movies import MINI_GENRES, make_film
+from mango_mm.datasets.mini.movies import MINI_GENRES, make_movie
 from mango_mm.datasets.mini.write_movies import write_movies
 from mango_mm.datasets.mm_imdb import GENRES, Hdf5Rows
 
@@ -22,7 +22,7 @@ spec = importlib.util.spec_from_file_location('make_mm_imdb', path)
 make = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(make)
 
-PIPELINE = [dict(type='mango_mm.LoadPoster'), dict(type='mango_mm.PackFilm')]
+PIPELINE = [dict(type='mango_mm.LoadPoster'), dict(type='mango_mm.PackMovie')]
 
 
 @pytest.fixture(scope='module')
@@ -44,7 +44,7 @@ def load(root, split='train', pipeline=PIPELINE, **options):
 
 
 @pytest.mark.parametrize('split', ['train', 'dev', 'test'])
-def test_both_layouts_hold_the_same_films(raw, hdf5, split):
+def test_both_layouts_hold_the_same_movies(raw, hdf5, split):
     a, b = load(raw, split), load(hdf5, split, layout='hdf5')
     assert len(a) == len(b) == make.SPLITS[split]
     for i in range(len(a)):
@@ -58,7 +58,7 @@ def test_both_layouts_hold_the_same_films(raw, hdf5, split):
 
 def test_the_longest_plot_is_read_and_labels_follow_the_classes(raw):
     sample = load(raw)[0]
-    assert sample['inputs']['text'].startswith('The longest plot, of film 0000000')
+    assert sample['inputs']['text'].startswith('The longest plot, of movie 0000000')
     genres = json.loads((raw / 'dataset/0000000.json').read_text())['genres']
     wanted = [float(g in genres) for g in make.GENRES]
     assert sample['data_samples'].gt_label.tolist() == wanted
@@ -69,7 +69,7 @@ def test_the_longest_plot_is_read_and_labels_follow_the_classes(raw):
 
 
 def test_hdf5_features_and_default_genres(hdf5):
-    steps = [dict(type='mango_mm.LoadFilmFeatures'), dict(type='mango_mm.PackFilm')]
+    steps = [dict(type='mango_mm.LoadMovieFeatures'), dict(type='mango_mm.PackMovie')]
     data = load(hdf5, layout='hdf5', genres=None, pipeline=steps)
     assert data.metainfo['classes'] == tuple(reversed(make.GENRES))
     sample = data[1]
@@ -104,14 +104,14 @@ def broken(raw, tmp_path):
     return shutil.copytree(raw, tmp_path / 'broken')
 
 
-def test_a_film_that_is_listed_but_not_there(broken, capsys):
+def test_a_movie_that_is_listed_but_not_there(broken, capsys):
     (broken / 'dataset/0000001.json').unlink()
     with pytest.raises(FileNotFoundError, match=r"lists 0000001 under 'train'.*0000001\.json does"):
         load(broken)
     assert len(load(broken, missing='drop')) == 4
 
 
-def test_a_missing_poster_is_an_error_or_a_film_without_an_image(broken):
+def test_a_missing_poster_is_an_error_or_a_movie_without_an_image(broken):
     (broken / 'dataset/0000002.jpeg').unlink()
     with pytest.raises(FileNotFoundError, match=r'poster .*0000002\.jpeg does not exist'):
         load(broken)
@@ -145,7 +145,7 @@ def test_an_unknown_genre_is_dropped_and_counted_or_an_error(raw):
         ('split.json', '{"dev": []}', ValueError, "list of ids under 'train'"),
         ('split.json', '[1, 2', ValueError, r'split\.json must be JSON; Expecting'),
         ('split.json', '[1, 2]', ValueError, "list of ids under 'train'; got list"),
-        ('split.json', '{"train": []}', ValueError, "no film for the split 'train'"),
+        ('split.json', '{"train": []}', ValueError, "no movie for the split 'train'"),
         ('dataset/0000000.json', '{"genres": []}', ValueError, "must hold plot, .*; got 'None'"),
         ('dataset/0000000.json', '{"plot": [], "genres": "Drama"}', ValueError, "got 'Drama'"),
         ('dataset/0000000.json', 'x', ValueError, r'0000000\.json must be JSON'),
@@ -179,23 +179,23 @@ def test_wrong_options_and_files_are_named(raw, hdf5, tmp_path):
         load(short, layout='hdf5')
 
 
-# ---- generated films ----
+# ---- generated movies ----
 
 
-def test_generated_films_follow_their_rules_and_need_both(tmp_path):
+def test_generated_movies_follow_their_rules_and_need_both(tmp_path):
     root = write_movies(tmp_path, train=6, dev=2, test=2)
     data = load(root, genres=MINI_GENRES)
-    film = make_film(0)
-    assert data[0]['inputs']['text'] == film.plot
+    movie = make_movie(0)
+    assert data[0]['inputs']['text'] == movie.plot
     assert data[0]['data_samples'].gt_label.tolist() == [
-        float(g in film.genres) for g in MINI_GENRES
+        float(g in movie.genres) for g in MINI_GENRES
     ]
-    assert (make_film(3).poster == make_film(3).poster).all()
-    films = [make_film(i) for i in range(800)]
+    assert (make_movie(3).poster == make_movie(3).poster).all()
+    movies = [make_movie(i) for i in range(800)]
     love = np.array([any(w in f.plot.lower() for w in ('love', 'wedding', 'kiss', 'heart', 'bride',
-                                                        'romance')) for f in films])  # fmt: skip
-    dark = np.array([f.poster.mean() < 85 for f in films])
-    drama = np.array(['Drama' in f.genres for f in films])
+                                                        'romance')) for f in movies])  # fmt: skip
+    dark = np.array([f.poster.mean() < 85 for f in movies])
+    drama = np.array(['Drama' in f.genres for f in movies])
     assert ((love != dark) == drama).mean() > 0.97
     for alone in (love, dark):
         assert abs((alone == drama).mean() - 0.5) < 0.06

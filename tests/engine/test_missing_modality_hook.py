@@ -16,7 +16,7 @@ from mango_mm.models import FusionNeck
 
 CONFIGS = ROOT / 'configs'
 DROPOUT = CONFIGS / 'mango/mango-l2-dropout_small_1xb8-600it_mini-rooms-72x96.py'
-FILMS = CONFIGS / 'mango/mango-l2_small_1xb32-600it_mini-movies-96x64.py'
+MOVIES = CONFIGS / 'mango/mango-l2_small_1xb32-600it_mini-movies-96x64.py'
 
 
 def options(**more):
@@ -49,13 +49,13 @@ def test_a_validation_reports_every_subset_and_a_test_agrees(tmp_path, monkeypat
     assert line['rgb/nll_per_dim'] != line['nll_per_dim']
 
 
-def test_films_too(tmp_path, monkeypatch):
-    write_movies(tmp_path / 'films', train=24, dev=7, test=7)
-    monkeypatch.setenv('MANGO_MINI_MOVIES', str(tmp_path / 'films'))
-    config = load_config(FILMS, work_dir=tmp_path / 'work', options=options())
+def test_movies_too(tmp_path, monkeypatch):
+    write_movies(tmp_path / 'movies', train=24, dev=7, test=7)
+    monkeypatch.setenv('MANGO_MINI_MOVIES', str(tmp_path / 'movies'))
+    config = load_config(MOVIES, work_dir=tmp_path / 'work', options=options())
     hook = dict(type='mango_mm.MissingModalityHook', modalities=['image', 'text'])
     config.custom_hooks.append(hook)
-    config.experiment_name = f'missing-films-{tmp_path.name}'
+    config.experiment_name = f'missing-movies-{tmp_path.name}'
     Runner.from_cfg(config).train()
     (line,) = logged(tmp_path / 'work')
     assert {'macro_f1', 'image/macro_f1', 'text/macro_f1', 'text/nll_per_dim'} <= set(line)

@@ -119,7 +119,7 @@ def test_a_disk_that_fills_up_in_training_loses_nothing(tmp_path):
 
 
 @pytest.mark.parametrize('iterations', [2, 4])  # the first validation is the last one, or not
-def test_a_validation_cut_short_is_made_up_for(iterations, tmp_path, monkeypatch):
+def test_a_validation_cut_short_is_rerun(iterations, tmp_path, monkeypatch):
     """The best checkpoint is then that of a run that was not killed, and the last knows of it."""
     options = options_of(iterations, 2) | {
         'default_hooks.checkpoint.save_best': 'mIoU',

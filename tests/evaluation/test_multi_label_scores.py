@@ -41,7 +41,7 @@ def evaluate(made, batch=3, **options):
 def case(seed, n, c):
     rng = np.random.default_rng(seed)
     labels = (rng.random((n, c)) < rng.random(c) * 0.6).astype(int)
-    labels[rng.random(n) < 0.2] = 0  # films without any genre
+    labels[rng.random(n) < 0.2] = 0  # movies without any genre
     scores = np.clip(0.3 * labels + rng.random((n, c)) * 0.7, 0, 1)
     scores[rng.random(n) < 0.2] = 0.1  # and predictions without any
     return scores, labels
@@ -95,13 +95,13 @@ sys.path.insert(0, sys.argv[1])
 from test_multi_label_scores import case, samples
 from mango_mm.registry import METRICS
 
-class Films(Dataset):
+class Movies(Dataset):
     made = samples(*case(3, 11, 4))
     def __len__(self): return 11
     def __getitem__(self, i): return self.made[i]
 
 torch.distributed.init_process_group('gloo')
-data = Films()
+data = Movies()
 metric = METRICS.build(dict(type='mango_mm.MultiLabelScores', choose_thresholds=True))
 evaluator = Evaluator([metric])
 loader = DataLoader(data, batch_size=2, sampler=DefaultSampler(data, shuffle=False),
@@ -117,8 +117,8 @@ torch.distributed.destroy_process_group()
 
 
 @pytest.mark.slow
-def test_two_processes_neither_drop_nor_duplicate_films(tmp_path):
-    # 11 films, 2 processes, batches of 2: each pads its share.
+def test_two_processes_neither_drop_nor_duplicate_movies(tmp_path):
+    # 11 movies, 2 processes, batches of 2: each pads its share.
     (tmp_path / 'worker.py').write_text(WORKER)
     here = Path(__file__).parent
     env = environment('unused')

@@ -1,4 +1,4 @@
-"""The classifier of films: padding, missing modalities, late fusion, losses, the Runner."""
+"""The classifier of movies: padding, missing modalities, late fusion, losses, the Runner."""
 
 import copy
 import subprocess
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mmengine.registry import init_default_scope
 
-from mango_mm.models.classifiers import FilmDataPreprocessor
+from mango_mm.models.classifiers import MovieDataPreprocessor
 from mango_mm.models.losses import AsymmetricLoss, MultiLabelBCELoss
 from mango_mm.registry import MODELS
 from mango_mm.structures import MultiLabelSample
@@ -63,7 +63,7 @@ def batch(count=4, present=None):
 
 @pytest.mark.parametrize('changes', FUSIONS.values(), ids=FUSIONS)
 @pytest.mark.parametrize(('kind', 'tolerance'), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
-def test_a_film_does_not_depend_on_the_batch_it_comes_in(changes, kind, tolerance):
+def test_a_movie_does_not_depend_on_the_batch_it_comes_in(changes, kind, tolerance):
     if changes is FUSIONS['DEQ'] and kind is torch.float32:
         pytest.skip('its untrained solver does not converge, and grows rounding: see deq.py')
     model = build(**changes).to(kind).eval()
@@ -197,7 +197,7 @@ def test_losses_stay_finite_where_the_model_is_certain_and_wrong():
 
 
 def test_images_are_normalised_and_texts_left_alone():
-    preprocess = FilmDataPreprocessor(mean=[0, 0, 0], std=[255, 255, 255])
+    preprocess = MovieDataPreprocessor(mean=[0, 0, 0], std=[255, 255, 255])
     image = torch.full((3, 2, 2), 255, dtype=torch.uint8)
     data = {'inputs': {'image': [image, image], 'text': ['a', 'b']}, 'data_samples': []}
     batched = preprocess(data)['inputs']
@@ -229,9 +229,9 @@ def test_it_trains_where_no_toolbox_is_installed(tmp_path):
 
     from mango_mm.datasets.mini.write_movies import write_movies
 
-    films = write_movies(tmp_path / 'films', train=4, dev=3, test=3)
+    movies = write_movies(tmp_path / 'movies', train=4, dev=3, test=3)
     config = ROOT / 'configs/mango/mango-l2_small_1xb32-600it_mini-movies-96x64.py'
-    env = {**environment('unused'), 'MANGO_MINI_MOVIES': str(films)}
+    env = {**environment('unused'), 'MANGO_MINI_MOVIES': str(movies)}
     done = subprocess.run(
         [sys.executable, '-W', 'ignore', '-c', BLOCKED, str(config), '--work-dir',
          str(tmp_path / 'work'), '--cfg-options', *SHORT, *iterations(2, 2)],

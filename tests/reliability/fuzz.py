@@ -51,8 +51,8 @@ from mango_mm.datasets.taskonomy import TaskonomyDataset
 from mango_mm.datasets.transforms import (
     LoadDepth,
     LoadDomains,
-    LoadFilmFeatures,
     LoadImage,
+    LoadMovieFeatures,
     LoadPoster,
     LoadSegmentation,
 )
@@ -410,16 +410,16 @@ def any_value(rng):
     ])  # fmt: skip
 
 
-def case_film_json(rng, root):
+def case_movie_json(rng, root):
     ids = ['tt1', 'tt2', 'tt3']
     for name in ids:
-        film = {'plot': ['a plot', 'a longer plot'], 'genres': ['Drama'], 'title': 'T'}
+        movie = {'plot': ['a plot', 'a longer plot'], 'genres': ['Drama'], 'title': 'T'}
         for _ in range(rng.choice([0, 0, 0, 1, 2])):
-            film[rng.choice(['plot', 'genres', 'title', 'other'])] = any_value(rng)
+            movie[rng.choice(['plot', 'genres', 'title', 'other'])] = any_value(rng)
         if rng.random() < 0.1:
-            film = any_value(rng)
+            movie = any_value(rng)
         form = rng.choice(['utf-8'] * 8 + ['utf-16', 'latin-1'])
-        content = json.dumps(film, ensure_ascii=rng.random() < 0.5).encode(form, 'replace')
+        content = json.dumps(movie, ensure_ascii=rng.random() < 0.5).encode(form, 'replace')
         write(
             root / f'dataset/{name}.json', mutate(rng, content) if rng.random() < 0.1 else content
         )
@@ -452,7 +452,7 @@ def case_film_json(rng, root):
         check_image(LoadPoster()(sample)['img'])
 
 
-def case_film_hdf5(rng, root):
+def case_movie_hdf5(rng, root):
     path = root / 'multimodal_imdb.hdf5'
     root.mkdir(exist_ok=True)
     count = 4
@@ -496,7 +496,7 @@ def case_film_hdf5(rng, root):
         sample = data.get_data_info(index)
         need(set(np.unique(sample['gt_label'])) <= {0.0, 1.0}, sample['gt_label'])
         check_image(LoadPoster()(dict(sample))['img'])
-        loaded = LoadFilmFeatures()(dict(sample))
+        loaded = LoadMovieFeatures()(dict(sample))
         for key, width in (('text', 300), ('image', 4096)):
             need(loaded[key].shape == (width,) and np.isfinite(loaded[key]).all(), key)
 
@@ -606,7 +606,7 @@ def case_hdf5_links(rng, root):
             file.create_group('features')
     data = MMIMDbDataset('train', layout='hdf5', data_root=str(root), pipeline=[])
     need(kind < 2, 'a table from outside, or of any size, was read', kind)
-    LoadFilmFeatures()(dict(data.get_data_info(1)))
+    LoadMovieFeatures()(dict(data.get_data_info(1)))
 
 
 def case_report(rng, root):

@@ -32,12 +32,12 @@ from mango_mm.engine import whole_files  # noqa: E402
 CONFIGS = {
     'segmentation': 'configs/mango/mango-l2_small_1xb8-600it_mini-rooms-72x96.py',
     'translation': 'configs/mango/mango-l1-rgb-edge2depth_small_1xb8-600it_mini-rooms-96x128.py',
-    'films': 'configs/mango/mango-l2_small_1xb32-600it_mini-movies-96x64.py',
+    'movies': 'configs/mango/mango-l2_small_1xb32-600it_mini-movies-96x64.py',
 }
 ROOTS = {
     'segmentation': 'MANGO_MINI_ROOMS',
     'translation': 'MANGO_MINI_TASKONOMY',
-    'films': 'MANGO_MINI_MOVIES',
+    'movies': 'MANGO_MINI_MOVIES',
 }
 FAULTS = ('write', 'full', 'step', 'val', 'worker')
 

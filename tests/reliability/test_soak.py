@@ -75,7 +75,7 @@ def launcher():
 
 
 def make_data(task, folder):
-    if task == 'films':
+    if task == 'movies':
         write_movies(folder, train=8, dev=4, test=2)
     else:
         write_rooms(folder, train=6, val=2, size=(96, 128), taskonomy=task == 'translation')
@@ -117,7 +117,7 @@ REASONS = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('task', ['segmentation', 'films', 'translation'])
+@pytest.mark.parametrize('task', ['segmentation', 'movies', 'translation'])
 def test_killed_runs_resume_to_the_same_result(launcher, task, tmp_path, reliability):
     rounds = reliability.scale(short=3, full=40)
     rng = random.Random(task)

@@ -65,7 +65,7 @@ class Step:
         torch.manual_seed(0)
         model = MODELS.build(given)
         model.init_weights()
-        if self.config.default_scope == 'mango_mm':  # films
+        if self.config.default_scope == 'mango_mm':  # movies
             model.fit_vocabulary(PLOTS)
         if self.weights is None:
             self.weights = copy.deepcopy(model.state_dict())

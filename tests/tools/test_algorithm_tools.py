@@ -15,8 +15,8 @@ from mango_mm.datasets.mini.write_movies import write_movies
 from mango_mm.inferencers import MangoInferencer
 
 ROOMS = 'small_1xb8-600it_mini-rooms-72x96'
-FILMS = 'small_1xb32-1000it_movies-96x64'
-NAMES = {ROOMS: ('rgb', 'depth'), FILMS: ('image', 'text')}
+MOVIES = 'small_1xb32-1000it_movies-96x64'
+NAMES = {ROOMS: ('rgb', 'depth'), MOVIES: ('image', 'text')}
 
 
 @pytest.fixture(scope='module')
@@ -48,7 +48,7 @@ def learn(folder, name, stem, validates=True, **more):
     return f'work_dirs/{name}_{stem}/iter_2.pth'
 
 
-@pytest.fixture(scope='module', params=[ROOMS, FILMS], ids=['segmentation', 'classification'])
+@pytest.fixture(scope='module', params=[ROOMS, MOVIES], ids=['segmentation', 'classification'])
 def taught(request, workplace):
     """The task, with its uni-modal teachers trained where the configs look for them."""
     for name in NAMES[request.param]:

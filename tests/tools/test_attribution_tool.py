@@ -15,7 +15,7 @@ from mango_mm.visualization.attribution import draw_attributions
 TOOL = ROOT / 'tools/analyse/attribution.py'
 CONCAT = ROOT / 'configs/concat/concat_small_1xb8-600it_mini-rooms-72x96.py'
 RGB = ROOT / 'configs/unimodal/rgb_small_1xb8-600it_mini-rooms-72x96.py'
-FILMS = ROOT / 'configs/mango/mango-l2_small_1xb32-600it_mini-movies-96x64.py'
+MOVIES = ROOT / 'configs/mango/mango-l2_small_1xb32-600it_mini-movies-96x64.py'
 WORKERS = {
     f'{split}_dataloader.{key}': value
     for split in ('val', 'test')
@@ -27,11 +27,11 @@ WORKERS = {
 def work(tmp_path_factory):
     folder = tmp_path_factory.mktemp('attribution')
     make_rooms(folder / 'rooms')
-    write_movies(folder / 'films', train=12, dev=5, test=5)
+    write_movies(folder / 'movies', train=12, dev=5, test=5)
     patch = pytest.MonkeyPatch()
     patch.setenv('MANGO_MINI_ROOMS', str(folder / 'rooms'))
-    patch.setenv('MANGO_MINI_MOVIES', str(folder / 'films'))
-    for name, config in (('mango', MANGO), ('concat', CONCAT), ('films', FILMS), ('rgb', RGB)):
+    patch.setenv('MANGO_MINI_MOVIES', str(folder / 'movies'))
+    for name, config in (('mango', MANGO), ('concat', CONCAT), ('movies', MOVIES), ('rgb', RGB)):
         torch.manual_seed(0)
         _, model = open_model(config, None)
         model.init_weights()
@@ -45,9 +45,9 @@ def work(tmp_path_factory):
     patch.undo()
 
 
-@pytest.mark.parametrize('name', ['mango', 'concat', 'films'])
+@pytest.mark.parametrize('name', ['mango', 'concat', 'movies'])
 def test_contributions_add_up_to_the_score_of_the_real_model(work, name):
-    config = {'mango': MANGO, 'concat': CONCAT, 'films': FILMS}[name]
+    config = {'mango': MANGO, 'concat': CONCAT, 'movies': MOVIES}[name]
     found = list(Attribution(config, work / f'{name}.pth', WORKERS, steps=32).explain(count=2))
     assert len(found) == 2
     for one in found:

@@ -10,7 +10,7 @@ from mango_mm.datasets.mini.write_movies import write_movies
 from mango_mm.files import inside
 
 TOOL = ROOT / 'tools/analyse/check_data.py'
-FILMS = ROOT / 'configs/mango/mango-l2_small_1xb32-600it_mini-movies-96x64.py'
+MOVIES = ROOT / 'configs/mango/mango-l2_small_1xb32-600it_mini-movies-96x64.py'
 
 
 @pytest.fixture
@@ -75,15 +75,15 @@ def test_a_split_that_cannot_be_listed_is_a_problem_not_a_crash(rooms):
         check_data(MANGO, ['eval'])
 
 
-def test_films(tmp_path, monkeypatch):
+def test_movies(tmp_path, monkeypatch):
     write_movies(tmp_path, train=6, dev=3, test=3)
     monkeypatch.setenv('MANGO_MINI_MOVIES', str(tmp_path))
-    problems, counts = check_data(FILMS)
+    problems, counts = check_data(MOVIES)
     assert problems == []
     assert counts == {'train': 6, 'val': 3, 'test': 3}
     poster = sorted((tmp_path / 'dataset').glob('*.jp*g'))[0]
     poster.write_bytes(b'no poster')
-    problems, _ = check_data(FILMS)
+    problems, _ = check_data(MOVIES)
     assert any(poster.stem in str(p) for p in problems)
 
 

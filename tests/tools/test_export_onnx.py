@@ -15,7 +15,7 @@ _base_ = {base!r}
 model = dict(neck=dict(fusion=dict(depth=1)))
 """
 TOOL = ROOT / 'tools/export_onnx.py'
-FILMS = ROOT / 'configs/mango/mango-l2_small_1xb32-600it_mini-movies-96x64.py'
+MOVIES = ROOT / 'configs/mango/mango-l2_small_1xb32-600it_mini-movies-96x64.py'
 
 
 @pytest.mark.slow
@@ -39,6 +39,6 @@ def test_onnxruntime_agrees_with_pytorch(tmp_path, monkeypatch):
 def test_what_cannot_be_exported_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match='checkpoint .*gone does not exist'):
         export_onnx(MANGO, tmp_path / 'gone', tmp_path / 'x.onnx')
-    torch.save(open_model(FILMS, None)[1].state_dict(), tmp_path / 'films.pth')
+    torch.save(open_model(MOVIES, None)[1].state_dict(), tmp_path / 'movies.pth')
     with pytest.raises(ValueError, match='is of a MultimodalClassifier; only segmentation'):
-        export_onnx(FILMS, tmp_path / 'films.pth', tmp_path / 'x.onnx')
+        export_onnx(MOVIES, tmp_path / 'movies.pth', tmp_path / 'x.onnx')

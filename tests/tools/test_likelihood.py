@@ -17,7 +17,7 @@ from mango_mm.visualization import draw_histogram, draw_maps
 
 TOOL = ROOT / 'tools/analyse/likelihood.py'
 CONCAT = ROOT / 'configs/concat/concat_small_1xb8-600it_mini-rooms-72x96.py'
-FILMS = ROOT / 'configs/mango/mango-l2_small_1xb32-600it_mini-movies-96x64.py'
+MOVIES = ROOT / 'configs/mango/mango-l2_small_1xb32-600it_mini-movies-96x64.py'
 WORKERS = {
     f'{split}_dataloader.{key}': value
     for split in ('val', 'test')
@@ -29,11 +29,11 @@ WORKERS = {
 def work(tmp_path_factory):
     folder = tmp_path_factory.mktemp('likelihood')
     make_rooms(folder / 'rooms')
-    write_movies(folder / 'films', train=24, dev=7, test=7)
+    write_movies(folder / 'movies', train=24, dev=7, test=7)
     patch = pytest.MonkeyPatch()
     patch.setenv('MANGO_MINI_ROOMS', str(folder / 'rooms'))
-    patch.setenv('MANGO_MINI_MOVIES', str(folder / 'films'))
-    for name, config in (('mango', MANGO), ('films', FILMS)):
+    patch.setenv('MANGO_MINI_MOVIES', str(folder / 'movies'))
+    for name, config in (('mango', MANGO), ('movies', MOVIES)):
         read = load_config(config)
         init_default_scope(read.default_scope)
         torch.manual_seed(0)
@@ -64,10 +64,10 @@ def test_shares_add_up_and_the_mean_is_that_of_a_test(work):
     assert mean == pytest.approx(metrics['bits_per_dim'], rel=1e-5)
 
 
-def test_of_films_padding_has_no_share(work):
-    found = measure_likelihood(FILMS, work / 'films.pth', split='test', options=WORKERS)
+def test_of_movies_padding_has_no_share(work):
+    found = measure_likelihood(MOVIES, work / 'movies.pth', split='test', options=WORKERS)
     assert len(found) == 7
-    metrics = evaluate(FILMS, work / 'films.pth', work_dir=work / 'test', options=WORKERS)
+    metrics = evaluate(MOVIES, work / 'movies.pth', work_dir=work / 'test', options=WORKERS)
     mean = np.mean([sample.bits_per_dim for sample in found])
     assert mean == pytest.approx(metrics['bits_per_dim'], rel=1e-4)
     words = {sample.share_dims['text'] // 128 for sample in found}
@@ -94,7 +94,7 @@ def test_the_tool_writes_numbers_and_pictures(work, tmp_path):
     ('config', 'checkpoint', 'message'),
     [
         (CONCAT, 'mango.pth', 'a likelihood needs a model with a MangoFusion'),
-        (MANGO, 'films.pth', "is not of this config's model"),
+        (MANGO, 'movies.pth', "is not of this config's model"),
         (MANGO, 'gone.pth', 'gone.pth does not exist'),
         (ROOT / 'none.py', 'mango.pth', 'none.py does not exist'),
     ],

@@ -1,4 +1,4 @@
-"""Film classification by our tools: train, resume, test, infer, two processes, the demo."""
+"""Movie classification by our tools: train, resume, test, infer, two processes, the demo."""
 
 import json
 import re
@@ -18,14 +18,14 @@ OPTIONS = [*SHORT, 'train_dataloader.batch_size=8', 'val_dataloader.batch_size=3
 
 
 @pytest.fixture(scope='module')
-def films(tmp_path_factory):
-    return write_movies(tmp_path_factory.mktemp('films'), train=24, dev=7, test=7)
+def movies(tmp_path_factory):
+    return write_movies(tmp_path_factory.mktemp('movies'), train=24, dev=7, test=7)
 
 
 @pytest.fixture(scope='module')
-def environ(films):
+def environ(movies):
     patch = pytest.MonkeyPatch()
-    patch.setenv('MANGO_MINI_MOVIES', str(films))
+    patch.setenv('MANGO_MINI_MOVIES', str(movies))
     yield
     patch.undo()
 
@@ -81,10 +81,10 @@ def test_two_processes_train_with_one_vocabulary_and_the_same_thresholds(environ
     assert state['encoders.text.vocabulary.words'].any()
 
 
-def test_inference_gives_genres_reasons_and_a_picture(trained, environ, films, tmp_path):
+def test_inference_gives_genres_reasons_and_a_picture(trained, environ, movies, tmp_path):
     infer = MangoInferencer(CONFIG, best_of(trained))
     assert isinstance(infer, MovieInferencer)
-    poster = films / 'dataset/0000030.jpeg'
+    poster = movies / 'dataset/0000030.jpeg'
     plot = 'A detective finds love, love and a rocket.'
     result = infer({'image': poster, 'text': plot}, show_dir=tmp_path)
     assert set(result['scores']) == {'Comedy', 'Crime', 'Drama', 'Romance', 'Sci-Fi', 'Thriller'}
@@ -120,10 +120,10 @@ def test_inference_gives_genres_reasons_and_a_picture(trained, environ, films, t
         infer({'image': 'none.jpeg', 'text': plot})
 
 
-def test_the_inference_tool_prints_json(trained, environ, films, tmp_path):
-    film = (f'image={films}/dataset/0000030.jpeg', 'text=A heist in space.')
+def test_the_inference_tool_prints_json(trained, environ, movies, tmp_path):
+    movie = (f'image={movies}/dataset/0000030.jpeg', 'text=A heist in space.')
     printed = run(ROOT / 'tools/infer.py', CONFIG, best_of(trained), '--show-dir', tmp_path,
-                  '--input', *film)  # fmt: skip
+                  '--input', *movie)  # fmt: skip
     answer = json.loads(printed[printed.index('{') : printed.rindex('}') + 1])
     assert 0 <= answer['scores']['Crime'] <= 1
     assert (tmp_path / '0000030.png').is_file()
@@ -134,30 +134,30 @@ def test_the_inference_tool_prints_json(trained, environ, films, tmp_path):
 
 @pytest.mark.slow
 def test_the_demo_trains_tests_and_draws(tmp_path):
-    data = write_movies(tmp_path / 'films', train=24, dev=7, test=7)
-    recipe = data / 'complete.txt'  # few films under the name of the demo's
+    data = write_movies(tmp_path / 'movies', train=24, dev=7, test=7)
+    recipe = data / 'complete.txt'  # few movies under the name of the demo's
     recipe.write_text('1200 200 200 0 v1')
     printed = run(ROOT / 'tools/demo_imdb.py', '--iters', '2', '--data', data, '--out',
                   tmp_path / 'out')  # fmt: skip
     for name in ('poster alone', 'plot alone', 'concat', 'MANGO'):
         assert re.search(rf'\| {name} \| 1 \| [\d.]+ \|', printed), name
-    assert len(list((tmp_path / 'out/films').glob('*.png'))) == 3
+    assert len(list((tmp_path / 'out/movies').glob('*.png'))) == 3
 
 
-def test_a_download_is_checked_film_by_film(films, tmp_path):
+def test_a_download_is_checked_movie_by_movie(movies, tmp_path):
     genres = ('--genres', 'Comedy', 'Crime', 'Drama', 'Romance', 'Sci-Fi', 'Thriller')
     tool = ROOT / 'tools/prepare/mm_imdb.py'
-    printed = run(tool, films, *genres)
+    printed = run(tool, movies, *genres)
     assert 'all there, all readable' in printed
-    assert 'test: 7 films' in printed
+    assert 'test: 7 movies' in printed
     broken = write_movies(tmp_path / 'broken', train=3, dev=2, test=2)
     (broken / 'dataset/0000000.json').unlink()
     (broken / 'dataset/0000003.jpeg').write_bytes(b'no')
     (broken / 'dataset/0000005.jpeg').unlink()
     done = run_on('unused', tool, broken, *genres)
     assert done.returncode != 0
-    for words in ('train: 1 films listed, but not there', '0000003.jpeg cannot be decoded',
-                  'test: 1 films without a poster'):  # fmt: skip
+    for words in ('train: 1 movies listed, but not there', '0000003.jpeg cannot be decoded',
+                  'test: 1 movies without a poster'):  # fmt: skip
         assert words in done.stdout, done.stdout
     assert '3 problems.' in done.stderr
     done = run_on('unused', tool, tmp_path, *genres)

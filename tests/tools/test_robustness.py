@@ -18,7 +18,7 @@ from mango_mm.visualization.robustness import draw_severities
 
 TOOL = ROOT / 'tools/analyse/robustness.py'
 CONCAT = ROOT / 'configs/concat/concat_small_1xb8-600it_mini-rooms-72x96.py'
-FILMS = ROOT / 'configs/mango/mango-l2_small_1xb32-600it_mini-movies-96x64.py'
+MOVIES = ROOT / 'configs/mango/mango-l2_small_1xb32-600it_mini-movies-96x64.py'
 LATE = ROOT / 'configs/late/late_small_1xb32-1000it_movies-96x64.py'
 WORKERS = {
     f'{split}_dataloader.{key}': value
@@ -36,7 +36,7 @@ def work(tmp_path_factory):
     patch.setenv('MANGO_MINI_ROOMS', str(folder / 'rooms'))
     patch.setenv('MANGO_MINI_MOVIES', str(folder / 'movies'))
     patch.setenv('MANGO_DATA_ROOT', str(folder))  # of the config of late fusion
-    for name, config in (('mango', MANGO), ('concat', CONCAT), ('films', FILMS), ('late', LATE)):
+    for name, config in (('mango', MANGO), ('concat', CONCAT), ('movies', MOVIES), ('late', LATE)):
         read = load_config(config)
         init_default_scope(read.default_scope)
         torch.manual_seed(0)
@@ -69,8 +69,8 @@ def test_clean_answers_are_those_of_a_test_and_degraded_ones_differ(work):
     assert lines == check.check(['rgb_blackout', 'depth_frozen'], [5])  # nothing random is left
 
 
-def test_films_have_degraded_plots(work):
-    check = RobustnessCheck(FILMS, work / 'films.pth', WORKERS)
+def test_movies_have_degraded_plots(work):
+    check = RobustnessCheck(MOVIES, work / 'movies.pth', WORKERS)
     assert check.kinds == ('text_shuffled', 'text_other')
     (line,) = check.check(['text_other'], [5])
     assert 0 <= line['auroc']['likelihood'] <= 1

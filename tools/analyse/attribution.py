@@ -83,7 +83,7 @@ def main() -> None:
         {f'{Path(one.name).stem} {one.target}': one.shares for one in found},
         args.out / 'shares.png',
     )
-    if not attribution.films:
+    if not attribution.movies:
         contributions, arrivals = rows_of(found, attribution.model.data_preprocessor.channels)
         if contributions:
             draw_attributions(contributions, args.out / 'contributions.png')

@@ -1,4 +1,4 @@
-"""Check a download of MM-IMDB, raw or HDF5: every film of every split.
+"""Check a download of MM-IMDB, raw or HDF5: every movie of every split.
 
 Opens every JSON and every poster, counts genres, and lists all that is wrong; an interrupted
 unpacking shows as missing files.
@@ -29,7 +29,7 @@ def main() -> None:
     load, problems = LoadPoster(), []
     for split in SPLITS:
         try:
-            # What is not there is counted here, film by film, not raised.
+            # What is not there is counted here, movie by movie, not raised.
             data = MMIMDbDataset(
                 split, layout=args.layout, data_root=str(args.root), genres=args.genres,
                 missing='drop',
@@ -37,20 +37,21 @@ def main() -> None:
         except (ValueError, FileNotFoundError) as error:
             raise SystemExit(str(error)) from error
         genres: Counter = Counter()
-        for index in tqdm(range(len(data)), desc=split, unit='film'):
-            film = data.get_data_info(index)
+        for index in tqdm(range(len(data)), desc=split, unit='movie'):
+            movie = data.get_data_info(index)
             genres.update(
-                g for g, there in zip(data.metainfo['classes'], film['gt_label']) if there
+                g for g, there in zip(data.metainfo['classes'], movie['gt_label']) if there
             )
             try:
-                load.transform(dict(film))
+                load.transform(dict(movie))
             except ValueError as error:
                 problems.append(str(error))
         for what in ('listed, but not there', 'without a poster'):
             if data.counts[what]:
-                problems.append(f'{split}: {data.counts[what]} films {what}')
+                problems.append(f'{split}: {data.counts[what]} movies {what}')
         print(
-            f'{split}: {len(data)} films; ' + ', '.join(f'{g} {n}' for g, n in genres.most_common())
+            f'{split}: {len(data)} movies; '
+            + ', '.join(f'{g} {n}' for g, n in genres.most_common())
         )
     for line in problems[:SHOWN]:
         print(line)

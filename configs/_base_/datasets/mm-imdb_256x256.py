@@ -9,9 +9,9 @@ load = [
 train_pipeline = [
     *load,
     dict(type='RandomFlip', prob=0.5),
-    dict(type='mango_mm.PackFilm'),
+    dict(type='mango_mm.PackMovie'),
 ]
-test_pipeline = [*load, dict(type='mango_mm.PackFilm')]
+test_pipeline = [*load, dict(type='mango_mm.PackMovie')]
 common = dict(type='mango_mm.MMIMDbDataset', data_root=data_root, genres=genres, missing='error')
 train_dataloader = dict(
     batch_size=32,

@@ -1,4 +1,4 @@
-"""Generated films whose genres need both poster and plot.
+"""Generated movies whose genres need both poster and plot.
 
 A poster has a warm or a cold ground, is dark or bright, and shows discs or bars. A plot is filler
 with, or without, words of love, of crime and of space. Each genre is a rule over both:
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-__all__ = ['MINI_GENRES', 'Film', 'make_film']
+__all__ = ['MINI_GENRES', 'Movie', 'make_movie']
 
 MINI_GENRES = ('Comedy', 'Crime', 'Drama', 'Romance', 'Sci-Fi', 'Thriller')
 THEMES = {
@@ -35,16 +35,16 @@ WIDTH, HEIGHT = 64, 96  # pixels of a poster
 
 
 @dataclasses.dataclass(frozen=True)
-class Film:
-    """One film: poster (H, W, 3) uint8, plot, genres."""
+class Movie:
+    """One movie: poster (H, W, 3) uint8, plot, genres."""
 
     poster: NDArray[np.uint8]
     plot: str
     genres: tuple[str, ...]
 
 
-def make_film(seed: int) -> Film:
-    """The film of that number."""
+def make_movie(seed: int) -> Movie:
+    """The movie of that number."""
     rng = np.random.default_rng(seed)
     warm, dark, discs, love, crime, space = (bool(x) for x in rng.integers(0, 2, 6))
     rules = {
@@ -57,7 +57,7 @@ def make_film(seed: int) -> Film:
     }
     themes = {'love': love, 'crime': crime, 'space': space}
     genres = tuple(genre for genre in MINI_GENRES if rules[genre])
-    return Film(_poster(rng, warm=warm, dark=dark, discs=discs), _plot(rng, themes), genres)
+    return Movie(_poster(rng, warm=warm, dark=dark, discs=discs), _plot(rng, themes), genres)
 
 
 def _poster(rng: np.random.Generator, *, warm: bool, dark: bool, discs: bool) -> NDArray[np.uint8]:

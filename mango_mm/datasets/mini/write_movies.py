@@ -1,4 +1,4 @@
-"""Write generated films in the raw layout of MM-IMDB."""
+"""Write generated movies in the raw layout of MM-IMDB."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
-from mango_mm.datasets.mini.movies import make_film
+from mango_mm.datasets.mini.movies import make_movie
 from mango_mm.files import is_made, made_whole
 
 __all__ = ['write_movies']
@@ -21,10 +21,10 @@ def write_movies(
 
     Args:
         root: Folder to write to.
-        train: Films for training.
-        dev: Films for validation.
-        test: Films for testing.
-        seed: Another seed, other films.
+        train: Movies for training.
+        dev: Movies for validation.
+        test: Movies for testing.
+        seed: Another seed, other movies.
 
     Returns:
         ``root``.
@@ -34,7 +34,7 @@ def write_movies(
     """
     root = Path(root)
     if min(train, dev, test) < 0:
-        raise ValueError(f'numbers of films must be positive; got {train}, {dev}, {test}.')
+        raise ValueError(f'numbers of movies must be positive; got {train}, {dev}, {test}.')
     recipe = f'{train} {dev} {test} {seed} v1'
     if not is_made(root, recipe):
         with made_whole(root, recipe) as folder:
@@ -48,10 +48,10 @@ def _write(root: Path, train: int, dev: int, test: int, seed: int) -> None:
     for split, count in (('train', train), ('dev', dev), ('test', test)):
         splits[split] = [f'{i:07d}' for i in range(first, first + count)]
         first += count
-    for number in tqdm(range(total), desc='films', unit='film'):
-        film = make_film(seed * 1_000_003 + number)
+    for number in tqdm(range(total), desc='movies', unit='movie'):
+        movie = make_movie(seed * 1_000_003 + number)
         path = root / 'dataset' / f'{number:07d}'
-        Image.fromarray(film.poster).save(path.with_suffix('.jpeg'), quality=92)
-        written = {'title': f'Film {number}', 'plot': [film.plot], 'genres': list(film.genres)}
+        Image.fromarray(movie.poster).save(path.with_suffix('.jpeg'), quality=92)
+        written = {'title': f'Movie {number}', 'plot': [movie.plot], 'genres': list(movie.genres)}
         path.with_suffix('.json').write_text(json.dumps(written))
     (root / 'split.json').write_text(json.dumps(splits))

@@ -18,9 +18,9 @@ from mango_mm.datasets.transforms.loading import (  # noqa: E402
 )
 from mango_mm.datasets.transforms.missing import DropModality  # noqa: E402
 from mango_mm.datasets.transforms.movies import (  # noqa: E402
-    LoadFilmFeatures,
+    LoadMovieFeatures,
     LoadPoster,
-    PackFilm,
+    PackMovie,
 )
 from mango_mm.datasets.transforms.pack_domains import PackDomains  # noqa: E402
 from mango_mm.datasets.transforms.stacking import StackModalities  # noqa: E402
@@ -30,12 +30,12 @@ __all__ = [
     'DropModality',
     'LoadDepth',
     'LoadDomains',
-    'LoadFilmFeatures',
+    'LoadMovieFeatures',
     'LoadImage',
     'LoadPoster',
     'LoadSegmentation',
     'PackDomains',
-    'PackFilm',
+    'PackMovie',
     'RandomCropDomains',
     'RandomFlipDomains',
     'ResizeDomains',

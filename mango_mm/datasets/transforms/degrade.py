@@ -27,7 +27,7 @@ __all__ = ['Degrade']
 class Degrade(BaseTransform):
     """One degradation of every sample, the same for a sample whenever it is loaded.
 
-    It comes right after the loading of ``img`` and ``depth``, or of a film before ``PackFilm``.
+    It comes right after the loading of ``img`` and ``depth``, or of a movie before ``PackMovie``.
 
     Args:
         kind: See ``mango_mm/datasets/degradations.py``.

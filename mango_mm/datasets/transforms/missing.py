@@ -22,7 +22,7 @@ class DropModality(BaseTransform):
 
     In segmentation it comes after ``StackModalities``, whose channels it sets to NaN (missing,
     to the preprocessor), and ``PackSegInputs`` has to hand ``present`` on: add it to its
-    ``meta_keys``. For films it comes before ``PackFilm``.
+    ``meta_keys``. For movies it comes before ``PackMovie``.
 
     Args:
         probabilities: How often each modality is dropped, 0 to 1; 1 in a test of a subset.

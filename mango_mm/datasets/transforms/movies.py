@@ -1,4 +1,4 @@
-"""Loading posters, and packing films for the classifier."""
+"""Loading posters, and packing movies for the classifier."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mango_mm.datasets.transforms.loading import read_rgb
 from mango_mm.registry import TRANSFORMS
 from mango_mm.structures import MultiLabelSample
 
-__all__ = ['LoadFilmFeatures', 'LoadPoster', 'PackFilm']
+__all__ = ['LoadMovieFeatures', 'LoadPoster', 'PackMovie']
 
 
 @TRANSFORMS.register_module()
@@ -50,7 +50,7 @@ class LoadPoster(BaseTransform):
 
 
 @TRANSFORMS.register_module()
-class LoadFilmFeatures(BaseTransform):
+class LoadMovieFeatures(BaseTransform):
     """Load the features of the HDF5 release: ``text`` (300,) and ``img`` features (4096,).
 
     They become the modalities ``text`` and ``image``, one vector each.
@@ -69,7 +69,7 @@ class LoadFilmFeatures(BaseTransform):
 
 
 @TRANSFORMS.register_module()
-class PackFilm(BaseTransform):
+class PackMovie(BaseTransform):
     """``inputs``: ``image`` uint8 (3, H, W) or features, ``text`` str or features."""
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:

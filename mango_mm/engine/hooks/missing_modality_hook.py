@@ -28,7 +28,7 @@ class MissingModalityHook(Hook):
 
     Args:
         modalities: Channels of each, in the order in which they are stacked, for segmentation;
-            a list of names for films.
+            a list of names for movies.
         subsets: Lists of names; None: all.
 
     Raises:
@@ -98,8 +98,8 @@ def without(
 
     Args:
         gone: Their names.
-        pipeline: Ends with ``PackSegInputs`` or ``PackFilm``.
-        modalities: As in the hook.
+        pipeline: Ends with ``PackSegInputs`` or ``PackMovie``.
+        modalities: The same as in the hook.
     """
     steps = list(pipeline)
     drop: dict[str, Any] = {

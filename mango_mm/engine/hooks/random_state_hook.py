@@ -51,7 +51,7 @@ class RandomStateHook(Hook):
         self._ranks = all_gather_object(self._state()) if get_world_size() > 1 else None
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        if self._pending is not None:  # a validation made up for before the first iteration
+        if self._pending is not None:  # a validation rerun before the first iteration
             checkpoint[KEY] = self._pending
             return
         checkpoint[KEY] = self._state()

@@ -56,7 +56,7 @@ class WholeCheckpointHook(CheckpointHook):
 
     Checkpoints, and the file ``last_checkpoint`` that names the newest, are written whole or
     not at all; outdated ones are removed once the new one is on the disk; a validation that was
-    due when a run was killed is made up for when it resumes. Checkpoints on a remote storage
+    due when a run was killed is rerun when it resumes. Checkpoints on a remote storage
     (``backend_args``, ``out_dir`` with a protocol) are left to that storage.
 
     Arguments are mmengine's.

@@ -80,7 +80,7 @@ def kernel_distance(
         seed: Of their choice.
 
     Raises:
-        ValueError: As in :func:`frechet_distance`, or if ``subset_size`` is below 2.
+        ValueError: The same as in :func:`frechet_distance`, or if ``subset_size`` is below 2.
     """
     first, second = _check(x, y, at_least=2)
     if subset_size < 2:

@@ -89,7 +89,7 @@ class MultiLabelScores(BaseMetric):
             for answer in said.values()
         ]
         width = max(len(name) for name in names)
-        lines = [f'{"class":{width}}  films     F1  tuned     AP']
+        lines = [f'{"class":{width}}  movies     F1  tuned     AP']
         for c, name in enumerate(names):
             values = ' '.join(f'{100 * column[c]:6.2f}' for column in (*columns, precision))
             lines.append(f'{name:{width}}  {labels[:, c].sum():5d} {values}')

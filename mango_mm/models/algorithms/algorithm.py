@@ -28,8 +28,8 @@ class Algorithm(BaseModel):
 
     Args:
         student: Config of a ``MultimodalEncoderDecoder`` or a ``MultimodalClassifier``.
-        data_preprocessor: As in mmengine; None: the student's.
-        init_cfg: As in mmengine.
+        data_preprocessor: The same as in mmengine; None: the student's.
+        init_cfg: The same as in mmengine.
 
     Raises:
         TypeError: If the student is of neither kind.

@@ -41,7 +41,7 @@ class MIND(Algorithm):
         distill_weight: b_m, likewise.
         temperature: Of the distillation.
         data_preprocessor: See :class:`Algorithm`.
-        init_cfg: As in mmengine.
+        init_cfg: The same as in mmengine.
 
     Raises:
         ValueError: If the student has no head for every modality, or a teacher none to teach.

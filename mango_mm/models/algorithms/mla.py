@@ -48,7 +48,7 @@ class MLA(Algorithm):
             ``EnsembleHead(combine='entropy', shared=True)``, or a classifier with ``fusion=None``
             and ``unimodal_heads=dict(combine='entropy', shared=True)``.
         data_preprocessor: See :class:`Algorithm`.
-        init_cfg: As in mmengine.
+        init_cfg: The same as in mmengine.
 
     Raises:
         ValueError: If the modalities do not share the last layer.

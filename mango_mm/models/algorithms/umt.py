@@ -42,7 +42,7 @@ class UMT(Algorithm):
         teachers: Arguments of a :class:`Teacher` for some or all modalities.
         distill_weight: lambda.
         data_preprocessor: See :class:`Algorithm`.
-        init_cfg: As in mmengine.
+        init_cfg: The same as in mmengine.
 
     Raises:
         ValueError: If there is no teacher, or one of a modality that the student lacks.
@@ -82,7 +82,7 @@ class UnimodalProbe(Algorithm):
         student: See :class:`Algorithm`.
         teachers: Arguments of a :class:`Teacher` for every modality; its encoder is copied.
         data_preprocessor: See :class:`Algorithm`.
-        init_cfg: As in mmengine.
+        init_cfg: The same as in mmengine.
 
     Raises:
         ValueError: If the teachers are not one for each modality.

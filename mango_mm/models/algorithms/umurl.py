@@ -59,7 +59,7 @@ class UmURL(Algorithm):
             modalities differ in length. Default: fuse position by position.
         view: Arguments of :class:`RandomView`.
         data_preprocessor: See :class:`Algorithm`.
-        init_cfg: As in mmengine.
+        init_cfg: The same as in mmengine.
 
     Raises:
         ValueError: If ``in_channels`` leaves out a modality.

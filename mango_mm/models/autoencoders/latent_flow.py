@@ -37,8 +37,8 @@ class LatentFlow(BaseModel):
         autoencoder: Config of a ``MaskedAutoencoder``; trained weights by its ``init_cfg``.
         flow: Config of a ``MangoFusion`` with ``normalize=False``: samples have no token
             statistics to be undone.
-        data_preprocessor: As in mmengine.
-        init_cfg: As in mmengine.
+        data_preprocessor: The same as in mmengine.
+        init_cfg: The same as in mmengine.
 
     Raises:
         TypeError: If the parts are of other classes.

@@ -47,9 +47,9 @@ class MaskedAutoencoder(BaseModel):
         patch_size: Side of a masked patch in pixels.
         mask_ratio: Share of the patches hidden in a masked image.
         masked_share: Share of the images that are masked, in training.
-        data_preprocessor: As in mmengine. Its ``inputs`` are one image per modality, or one
-            tensor with all of them as channels.
-        init_cfg: As in mmengine.
+        data_preprocessor: The same as in mmengine. Its ``inputs`` are one image per modality,
+            or one tensor with all of them as channels.
+        init_cfg: The same as in mmengine.
 
     Raises:
         ValueError: If a ratio lies outside [0, 1] or the patch size is not positive.

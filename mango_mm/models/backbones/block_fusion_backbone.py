@@ -45,14 +45,14 @@ class BlockFusionBackbone(MultiStreamBackbone):
 
     Args:
         backbone: Config of any registered backbone, without gradient checkpointing.
-        modalities: As in :class:`MultiStreamBackbone`.
+        modalities: The same as in :class:`MultiStreamBackbone`.
         fusion: Config of a :class:`~mango_mm.fusion.BlockFusion`.
         blocks: Regular expression that a block's whole name must match.
         read: The block's normalisation layer, whose input some fusions look at and whose scales
             others; empty: the block is a normalisation layer itself.
         write: The layer of the block whose output is exchanged: tokens (B, N, C) or a map
             (B, C, H, W). Empty: the block itself.
-        init_cfg: As in mmengine.
+        init_cfg: The same as in mmengine.
 
     Raises:
         ValueError: If no block matches, a block lacks the layers named, or the backbone

@@ -42,7 +42,7 @@ class ConvPyramid(BaseModule):
     Args:
         in_channels: Of the image.
         channels: Of every stage, multiples of 8; stage i has stride 2^(i + 1).
-        init_cfg: As in mmengine.
+        init_cfg: The same as in mmengine.
 
     Raises:
         ValueError: If a stage's channels are no multiple of 8.

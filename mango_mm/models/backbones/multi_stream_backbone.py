@@ -39,7 +39,7 @@ class MultiStreamBackbone(BaseModule):
             baseline on the same data.
         sharing: ``'separate'`` weights, ``'shared'``, or ``'shared_but_norms'``: all but
             the parameters and statistics of normalisation layers (TokenFusion).
-        init_cfg: As in mmengine.
+        init_cfg: The same as in mmengine.
 
     Raises:
         ValueError: If ``sharing`` is unknown or a modality has neither 1 nor 3 channels

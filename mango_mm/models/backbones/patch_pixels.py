@@ -22,7 +22,7 @@ class PatchPixels(BaseModule):
     Args:
         patch_size: Side of a patch, p.
         in_channels: Of the image, C; p * p * C channels come out.
-        init_cfg: As in mmengine.
+        init_cfg: The same as in mmengine.
 
     Raises:
         ValueError: If ``patch_size`` is not positive.

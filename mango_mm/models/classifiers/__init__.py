@@ -1,7 +1,7 @@
 """Classification of several modalities, on mmengine alone."""
 
 from mango_mm.models.classifiers.backbone_tokens import BackboneTokens, FeatureToken
-from mango_mm.models.classifiers.film_data_preprocessor import FilmDataPreprocessor
+from mango_mm.models.classifiers.movie_data_preprocessor import MovieDataPreprocessor
 from mango_mm.models.classifiers.multimodal_classifier import MultimodalClassifier
 
-__all__ = ['BackboneTokens', 'FeatureToken', 'FilmDataPreprocessor', 'MultimodalClassifier']
+__all__ = ['BackboneTokens', 'FeatureToken', 'MovieDataPreprocessor', 'MultimodalClassifier']

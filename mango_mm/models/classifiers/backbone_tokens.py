@@ -20,7 +20,7 @@ class BackboneTokens(BaseModule):
     Args:
         backbone: Config: ours, mmseg's, mmpretrain's.
         out_dim: Channels of its last map.
-        init_cfg: As in mmengine.
+        init_cfg: The same as in mmengine.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class FeatureToken(BaseModule):
         in_channels: Of the vector.
         out_dim: Channels of the token.
         dropout: Of the vector and of the hidden layer.
-        init_cfg: As in mmengine.
+        init_cfg: The same as in mmengine.
     """
 
     def __init__(

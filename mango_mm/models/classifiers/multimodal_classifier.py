@@ -67,7 +67,7 @@ class MultimodalClassifier(BaseModel):
         data_preprocessor: dict[str, Any] | None = None,
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
-        preprocessor = data_preprocessor or {'type': 'mango_mm.FilmDataPreprocessor'}
+        preprocessor = data_preprocessor or {'type': 'mango_mm.MovieDataPreprocessor'}
         super().__init__(data_preprocessor=preprocessor, init_cfg=init_cfg)
         if pool not in ('before', 'after'):
             raise ValueError(f"pool must be 'before' or 'after'; got {pool!r}.")

@@ -30,8 +30,8 @@ class InceptionFeatures(nn.Module):
         weights: A local file: ``pt_inception-2015-12-05-6726825d.pth`` of pytorch-fid.
 
     Attributes:
-        metric_names: As in ``RandomFeatures``.
-        weights: As in ``RandomFeatures``.
+        metric_names: The same as in ``RandomFeatures``.
+        weights: The same as in ``RandomFeatures``.
 
     Raises:
         FileNotFoundError: If there is no such file; says where it can be had.

@@ -45,8 +45,8 @@ class MultimodalTranslator(BaseEditModel):
             (its ``in_channels``), or None.
         gan_loss: Config of mmagic's ``GANLoss``; its ``loss_weight`` is the generator's.
         shared: One encoder for all sources, which then must have equal channels.
-        data_preprocessor: As in mmengine; None: ``TranslationDataPreprocessor``.
-        init_cfg: As in mmengine.
+        data_preprocessor: The same as in mmengine; None: ``TranslationDataPreprocessor``.
+        init_cfg: The same as in mmengine.
 
     Raises:
         ValueError: If several sources have no neck, or shared ones differ in channels, or

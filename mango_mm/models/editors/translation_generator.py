@@ -23,7 +23,7 @@ class TranslationGenerator(BaseModule):
         decoder: Config of a decoder like ``UNetDecoder``.
         neck: Config of a ``FusionNeck`` over the sources, or None for a single source.
         shared: One encoder for all sources, which then must have equal channels.
-        init_cfg: As in mmengine.
+        init_cfg: The same as in mmengine.
 
     Raises:
         ValueError: If several sources have no neck, or shared ones differ in channels.

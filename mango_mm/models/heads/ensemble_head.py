@@ -47,7 +47,7 @@ class EnsembleHead(BaseModule):
         modalities: Their names, as the backbone delivers them.
         combine: See above.
         shared: All modalities share the weights of their heads but the normalisation layers.
-        init_cfg: As in mmengine.
+        init_cfg: The same as in mmengine.
 
     Attributes:
         reads: What a segmentor has to hand over: ``'modalities'``, and ``'fused'`` if the neck's

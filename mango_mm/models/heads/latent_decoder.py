@@ -23,7 +23,7 @@ class LatentDecoder(BaseModule):
         in_channels: Of the latent.
         channels: Of every stage, coarse to fine, multiples of 8.
         out_channels: Of the image, whose values are not bounded.
-        init_cfg: As in mmengine.
+        init_cfg: The same as in mmengine.
     """
 
     def __init__(

@@ -23,7 +23,7 @@ class MultiLabelHead(BaseModule):
         hidden_channels: Of a hidden layer; None: none.
         dropout: Of the feature, and of the hidden layer.
         loss: Config of ``MultiLabelBCELoss`` or ``AsymmetricLoss``.
-        init_cfg: As in mmengine.
+        init_cfg: The same as in mmengine.
 
     Attributes:
         thresholds: Scores from which on a class is predicted, (C,): 0.5, until

@@ -27,7 +27,7 @@ class PixelShuffleDecoder(BaseModule):
         blocks: Config of a backbone per map but the coarsest, fine to coarse, that keeps
             size and channels and delivers one map; None: none.
         out_channels: Of the image.
-        init_cfg: As in mmengine.
+        init_cfg: The same as in mmengine.
 
     Raises:
         ValueError: If channels cannot be shuffled, or blocks are not one per join.

@@ -23,7 +23,7 @@ class UNetDecoder(BaseModule):
     Args:
         in_channels: Channels of every map, fine to coarse.
         out_channels: Of the image.
-        init_cfg: As in mmengine.
+        init_cfg: The same as in mmengine.
 
     Source:
         Ronneberger et al., U-Net, https://arxiv.org/abs/1505.04597, with nearest-neighbour

@@ -33,7 +33,7 @@ class MultimodalSegDataPreProcessor(BaseDataPreprocessor):
         size_divisor: Or a number that height and width must be multiples of.
         seg_pad_val: Label of padding.
         test_cfg: ``size`` or ``size_divisor`` for validation and test.
-        non_blocking: As in mmengine.
+        non_blocking: The same as in mmengine.
 
     Raises:
         ValueError: If a modality's statistics do not match its channels.

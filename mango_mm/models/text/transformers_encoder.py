@@ -27,7 +27,7 @@ class TransformersTextEncoder(BaseModule):
             trying things out.
         max_length: Tokens of a text at most; None: what the tokenizer allows.
         frozen: Do not train it.
-        init_cfg: As in mmengine.
+        init_cfg: The same as in mmengine.
 
     Raises:
         ImportError: If transformers is missing.

@@ -25,7 +25,7 @@ class WordTextEncoder(BaseModule):
         depth: Transformer layers.
         num_heads: Heads of each.
         dropout: Of embeddings and layers.
-        init_cfg: As in mmengine.
+        init_cfg: The same as in mmengine.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Tiny MM-IMDB in both published layouts, with the same films in both.
+"""Tiny MM-IMDB in both published layouts, with the same movies in both.
 
 python tests/data/mm_imdb/make.py FOLDER
 """
@@ -16,7 +16,7 @@ GENRES = ['Drama', 'Comedy', 'Horror']
 HEIGHT, WIDTH = 256, 160
 
 
-def films(seed=0):
+def movies(seed=0):
     rng = np.random.default_rng(seed)
     for number in range(sum(SPLITS.values())):
         chosen = [g for g in GENRES if rng.random() < 0.5]
@@ -28,13 +28,13 @@ def make_raw(root):
     root = Path(root)
     (root / 'dataset').mkdir(parents=True)
     ids = []
-    for film_id, genres, image in films():
-        ids.append(film_id)
-        plot = ['Short one.', f'The longest plot, of film {film_id}, about love and war.']
-        text = {'title': f'T{film_id}', 'plot': plot, 'genres': [*genres, 'News']}
-        (root / 'dataset' / f'{film_id}.json').write_text(json.dumps(text))
+    for movie_id, genres, image in movies():
+        ids.append(movie_id)
+        plot = ['Short one.', f'The longest plot, of movie {movie_id}, about love and war.']
+        text = {'title': f'T{movie_id}', 'plot': plot, 'genres': [*genres, 'News']}
+        (root / 'dataset' / f'{movie_id}.json').write_text(json.dumps(text))
         # PNG inside a .jpeg name: what is read must not depend on lossy compression here.
-        Image.fromarray(image).save(root / 'dataset' / f'{film_id}.jpeg', format='PNG')
+        Image.fromarray(image).save(root / 'dataset' / f'{movie_id}.jpeg', format='PNG')
     splits, start = {}, 0
     for split, count in SPLITS.items():
         splits[split] = ids[start : start + count]
@@ -48,7 +48,7 @@ def make_hdf5(root, with_split=True):
 
     root = Path(root)
     root.mkdir(parents=True, exist_ok=True)
-    everything = list(films())
+    everything = list(movies())
     rng = np.random.default_rng(1)
     with h5py.File(root / 'multimodal_imdb.hdf5', 'w') as file:
         images = [x[2][..., ::-1].transpose(2, 0, 1) - VGG_MEAN_BGR[:, None, None]

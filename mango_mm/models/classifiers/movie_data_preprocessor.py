@@ -1,4 +1,4 @@
-"""Batches films: images are stacked and normalised, texts stay a list of strings."""
+"""Batches movies: images are stacked and normalised, texts stay a list of strings."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch import Tensor
 
 from mango_mm.registry import MODELS
 
-__all__ = ['FilmDataPreprocessor']
+__all__ = ['MovieDataPreprocessor']
 
 
 @MODELS.register_module()
-class FilmDataPreprocessor(BaseDataPreprocessor):
+class MovieDataPreprocessor(BaseDataPreprocessor):
     """Normalises ``image`` and leaves everything else as it is.
 
     Args:

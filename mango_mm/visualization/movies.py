@@ -1,4 +1,4 @@
-"""A film and what a model makes of it: poster, genres, words, shares."""
+"""A movie and what a model makes of it: poster, genres, words, shares."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ['draw_film']
+__all__ = ['draw_movie']
 
 SHOWN = 8  # genres
 LINE = 34  # letters of a line of words
 
 
-def draw_film(
+def draw_movie(
     poster: NDArray[np.uint8] | None,
     scores: Mapping[str, float],
     thresholds: Mapping[str, float],
