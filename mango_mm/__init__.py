@@ -1,4 +1,4 @@
-"""MANGO and its rivals: explicit multimodal fusion by invertible attention.
+"""MANGO and its baselines: explicit multimodal fusion by invertible attention.
 
 ``mango_mm.flows`` and ``mango_mm.fusion`` need torch and numpy alone. With OpenMMLab
 installed, importing this package makes its registries known, so that a config can

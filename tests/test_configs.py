@@ -80,7 +80,7 @@ def test_all_leaves_were_found():
 
 
 def core_of(config):
-    """The segmentor: the model, or what a strategy trains."""
+    """The segmentor: the model, or what an algorithm trains."""
     return config.model.get('student', config.model)
 
 

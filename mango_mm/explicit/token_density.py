@@ -163,7 +163,7 @@ class TokenDensity(nn.Module):
     ) -> Tensor:
         """[-ln p(x_m) for every m, then m's part of i], in nats per dimension of m, (B, 2 M).
 
-        M's part of i is what its tokens add to the joint ln p, minus ln p(x_m).
+        m's part of i is what its tokens add to the joint ln p, minus ln p(x_m).
         """
         names = self.fusion.modalities
         clean = self.centred(tokens, grid)
@@ -199,7 +199,7 @@ class TokenDensity(nn.Module):
 
     @staticmethod
     def information(statistics: Tensor) -> Tensor:
-        """I per dimension, the mean of the modalities' parts, of statistics (B, 2 M), (B,)."""
+        """i per dimension, the mean of the modalities' parts, of statistics (B, 2 M), (B,)."""
         return statistics[:, statistics.shape[1] // 2 :].mean(dim=1)
 
     def strangeness(self, statistics: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ __all__ = ['AffineCoupling', 'ChannelHalves', 'scale_and_shift', 'undo_scale_and
 def scale_and_shift(
     x: Tensor, raw: Tensor, clamp: float, mask: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """X * exp(s) + t with (s, t) from ``raw``, (B, n, 2 C), and the sum of s, (B,)."""
+    """x * exp(s) + t with (s, t) from ``raw``, (B, n, 2 C), and the sum of s, (B,)."""
     log_scale, shift = _unpack(raw, clamp, mask)
     return x * log_scale.exp() + shift, log_scale.sum(dim=2)
 

@@ -34,7 +34,7 @@ def gaussian_terms(z: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 def gaussian_log_prob(z: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Ln N(z; 0, I) in nats, summed over real tokens and channels, (B,).
+    """ln N(z; 0, I) in nats, summed over real tokens and channels, (B,).
 
     The sum runs in float32 at least.
     """
@@ -66,7 +66,7 @@ class FlowDensity(nn.Module):
         self.bijection = bijection
 
     def log_prob(self, x: Tensor, *, mask: Tensor | None = None) -> Tensor:
-        """Ln p(x) in nats, summed over real tokens and channels, (B,)."""
+        """ln p(x) in nats, summed over real tokens and channels, (B,)."""
         z, log_det = self.bijection(x, mask=mask)
         return gaussian_log_prob(z, mask) + log_det  # type: ignore[no-any-return]
 

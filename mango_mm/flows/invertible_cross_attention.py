@@ -185,7 +185,7 @@ class InvertibleCrossAttention(Bijection):
         return self._from_heads(x), -self._terms(log_diagonal, g)
 
     def gates(self) -> Tensor:
-        """G of every head, (H,)."""
+        """g of every head, (H,)."""
         if self.raw_gate is None:
             return torch.ones_like(self.raw_log_temperature)
         return self.gate_max * torch.tanh(self.raw_gate)

@@ -51,7 +51,7 @@ def test_every_run_of_a_suite_is_a_config_that_takes_its_options(path):
     assert all(o.endswith(f'/iter_{end}.pth') for o in pretrained)
 
 
-def test_all_fusions_and_strategies_are_in_the_mini_suite():
+def test_all_fusions_and_algorithms_are_in_the_mini_suite():
     names = {run.name for run in load_suite(ROOT / 'tools/benchmark/suites/mini.yml').runs}
     seeds = {'DEQ-Fusion', 'U3M', 'MLA', 'UMT', 'UME', 'MCMulT', 'MIND', 'UmURL, then concat'}
     assert seeds <= names

@@ -1,4 +1,4 @@
-"""The rivals' layers against other implementations of their formulas, and where they are hard."""
+"""The baselines' layers against other implementations of their formulas, and where they are hard."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Rivals against an independent computation of their defining equation."""
+"""Baselines against an independent computation of their defining equation."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Training strategies on segmentation and classification: what defines each of them."""
+"""Training algorithms on segmentation and classification: what defines each of them."""
 
 import copy
 import time
@@ -136,7 +136,7 @@ def first(specs):
 
 
 def encoders(task, model, name):
-    """The parameters that only one modality has, found by name and not by the strategies."""
+    """The parameters that only one modality has, found by name and not by the algorithms."""
     if task == 'segmentation':
         return dict(model.backbone.streams[name].named_parameters())
     return {**dict(model.encoders[name].named_parameters(prefix='encoder')),

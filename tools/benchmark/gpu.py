@@ -144,71 +144,78 @@ class Stack(torch.nn.Module):
 
 def speed(args):
     """A training step: the flow, the flow compiled, and attention of as many layers."""
-    found = {}
-    for tokens, dim, depth in SIZES:
-        torch.manual_seed(0)
-        x = torch.randn(BATCH, 2 * tokens, dim, device=args.device)
-        flow = MangoFusion(('a', 'b'), dim, tokens, depth=depth).flow.to(args.device)
-        compiled = MangoFusion(('a', 'b'), dim, tokens, depth=depth).flow.to(args.device)
-        compiled.load_state_dict(flow.state_dict())
-        works = {
-            'attention': lambda m=Stack(dim, 8 * depth).to(args.device): step(m, x),
-            'flow': lambda: step(flow, x),
-        }
-        name = f'{tokens} + {tokens} tokens, D = {dim}, L = {depth}'
-        found[name] = {'peak_mib': round(peak_bytes(works['flow'], device=args.device) / 2**20)}
-        try:
-            torch._dynamo.reset()
-            compiled.compile()
-            began = time.perf_counter()
-            step(compiled, x)
-            found[name]['compile_s'] = round(time.perf_counter() - began, 1)
-            with torch.no_grad():
-                close(compiled(x)[1], flow(x)[1].double().cpu(), 1e-4, 'the compiled ln|det|')
-            works['flow, compiled'] = lambda: step(compiled, x)
-        except Exception as error:  # noqa: BLE001
-            found[name]['compile_s'] = f'FAILED: {type(error).__name__}: {str(error)[:300]}'
-        times = take_turns(works, device=args.device, rounds=args.rounds, seconds=args.seconds)
-        for work, seconds in times.items():
-            found[name][work] = {
-                'step_ms': round(1e3 * Spread.of(seconds).median, 2),
-                'over_attention': [round(v, 2) for v in
-                                   Spread.of_ratios(seconds, times['attention'])],
-            }  # fmt: skip
+    return {f'{n} + {n} tokens, D = {d}, L = {depth}': speed_of(n, d, depth, args)
+            for n, d, depth in SIZES}  # fmt: skip
+
+
+def speed_of(tokens, dim, depth, args):
+    torch.manual_seed(0)
+    x = torch.randn(BATCH, 2 * tokens, dim, device=args.device)
+    flow = MangoFusion(('a', 'b'), dim, tokens, depth=depth).flow.to(args.device)
+    compiled = MangoFusion(('a', 'b'), dim, tokens, depth=depth).flow.to(args.device)
+    compiled.load_state_dict(flow.state_dict())
+    attention = Stack(dim, 8 * depth).to(args.device)
+    works = {'attention': lambda: step(attention, x), 'flow': lambda: step(flow, x)}
+    found = {'peak_mib': round(peak_bytes(works['flow'], device=args.device) / 2**20)}
+    try:
+        torch._dynamo.reset()
+        compiled.compile()
+        began = time.perf_counter()
+        step(compiled, x)
+        found['compile_s'] = round(time.perf_counter() - began, 1)
         with torch.no_grad():
-            ways = {
-                'forward': lambda: flow(x),
-                'terms': lambda: flow(x, terms=True),
-                'inverse': lambda z=flow(x)[0]: flow.inverse(z),
-            }
-            ways = {k: torch.no_grad()(v) for k, v in ways.items()}
-            times = take_turns(ways, device=args.device, rounds=args.rounds, seconds=args.seconds)
-        for way, seconds in times.items():
-            found[name][way] = {
-                'ms': round(1e3 * Spread.of(seconds).median, 2),
-                'over_forward': [round(v, 3) for v in Spread.of_ratios(seconds, times['forward'])],
-            }
+            close(compiled(x)[1], flow(x)[1].double().cpu(), 1e-4, 'the compiled ln|det|')
+        works['flow, compiled'] = lambda: step(compiled, x)
+    except Exception as error:  # noqa: BLE001
+        found['compile_s'] = f'FAILED: {type(error).__name__}: {str(error)[:300]}'
+    times = take_turns(works, device=args.device, rounds=args.rounds, seconds=args.seconds)
+    for work, seconds in times.items():
+        found[work] = {
+            'step_ms': round(1e3 * Spread.of(seconds).median, 2),
+            'over_attention': ratios(seconds, times['attention'], 2),
+        }
+    with torch.no_grad():
+        z = flow(x)[0]
+    ways = {
+        'forward': lambda: flow(x),
+        'terms': lambda: flow(x, terms=True),
+        'inverse': lambda: flow.inverse(z),
+    }
+    ways = {k: torch.no_grad()(v) for k, v in ways.items()}
+    times = take_turns(ways, device=args.device, rounds=args.rounds, seconds=args.seconds)
+    for way, seconds in times.items():
+        found[way] = {
+            'ms': round(1e3 * Spread.of(seconds).median, 2),
+            'over_forward': ratios(seconds, times['forward'], 3),
+        }
     return found
+
+
+def ratios(seconds, reference, digits):
+    """Quartiles and median of the ratios, turn by turn."""
+    return [round(value, digits) for value in Spread.of_ratios(seconds, reference)]
 
 
 def ica(args):
     """One ICA layer's step by kernel, against F.scaled_dot_product_attention in its place."""
-    found = {}
-    for tokens in (512, 1024) if args.quick else (512, 2048, 4096):
-        x = torch.randn(4, 2 * tokens, 64, device=args.device)
-        partition = TokenPartition.mmca((tokens, tokens), target=1)
-        layers = {'attention': CausalAttention(64).to(args.device)}
-        for kernel in ('auto', 'chunked', *(('dense',) if tokens <= 2048 else ())):
-            layer = InvertibleCrossAttention(64, partition, kernel=kernel)
-            layers[f'ICA, {kernel}'] = layer.to(args.device)
-        works = {k: lambda m=m: step(m, x) for k, m in layers.items()}
-        times = take_turns(works, device=args.device, rounds=args.rounds, seconds=args.seconds)
-        found[f'{tokens} moved tokens'] = {
-            k: {'step_ms': round(1e3 * Spread.of(v).median, 2),
-                'over_attention': [round(r, 2) for r in Spread.of_ratios(v, times['attention'])]}
-            for k, v in times.items()
-        }  # fmt: skip
-    return found
+    sizes = (512, 1024) if args.quick else (512, 2048, 4096)
+    return {f'{tokens} moved tokens': ica_of(tokens, args) for tokens in sizes}
+
+
+def ica_of(tokens, args):
+    x = torch.randn(4, 2 * tokens, 64, device=args.device)
+    partition = TokenPartition.mmca((tokens, tokens), target=1)
+    layers = {'attention': CausalAttention(64).to(args.device)}
+    for kernel in ('auto', 'chunked', *(('dense',) if tokens <= 2048 else ())):
+        layer = InvertibleCrossAttention(64, partition, kernel=kernel)
+        layers[f'ICA, {kernel}'] = layer.to(args.device)
+    works = {k: lambda m=m: step(m, x) for k, m in layers.items()}
+    times = take_turns(works, device=args.device, rounds=args.rounds, seconds=args.seconds)
+    return {
+        k: {'step_ms': round(1e3 * Spread.of(v).median, 2),
+            'over_attention': ratios(v, times['attention'], 2)}
+        for k, v in times.items()
+    }  # fmt: skip
 
 
 def sharp(args):

@@ -77,7 +77,7 @@ class MapAttention(Bijection):
         return x, -y.shape[-1] * self.partition.place(log_map[..., 0], y.shape[1])
 
     def _log_map(self, fixed: Tensor, mask: Tensor | None) -> Tensor:
-        """S of every moved token, (B, moved, 1); zero where it is padding."""
+        """s of every moved token, (B, moved, 1); zero where it is padding."""
         visible = moved_mask = None
         if mask is not None:
             real, moved_mask, _ = self.partition.split(mask)

@@ -122,7 +122,7 @@ class MixtureCoupling(Bijection):
     def _condition(
         self, fixed: Tensor, mask: Tensor | None
     ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor, Tensor]]:
-        """S and t, (B, N, C), and ln w, m, r of the mixture, (B, N, C, K) each."""
+        """s and t, (B, N, C), and ln w, m, r of the mixture, (B, N, C, K) each."""
         visible = None
         if mask is not None:
             fixed = fixed.masked_fill(~mask[..., None], 0.0)
@@ -158,7 +158,7 @@ def _logit_of_mixture(
 
 
 def _solve(target: Tensor, mixture: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-    """X with logit F(x) = target, differentiable in both."""
+    """x with logit F(x) = target, differentiable in both."""
     with torch.no_grad():
         _, means, log_widths = mixture
         # logit F lies between the smallest and the largest (x - m_k) exp(-r_k).

@@ -100,5 +100,5 @@ def solve_dense(
 
 
 def flush_(log_p: Tensor) -> Tensor:
-    """Ln p in place, -inf where p is negligible."""
+    """ln p in place, -inf where p is negligible."""
     return torch.threshold_(log_p, math.log(NEGLIGIBLE[log_p.dtype]), float('-inf'))

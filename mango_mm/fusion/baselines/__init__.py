@@ -1,1 +1,1 @@
-"""The rivals, one file each, under the contract of ``mango_mm.fusion.Fusion``."""
+"""The baselines, one file each, under the contract of ``mango_mm.fusion.Fusion``."""

@@ -4,7 +4,7 @@
     x_m <- x_m + MLP(LN(x_m))
 
 All modalities of a block are updated from the block's input. This is the implicit
-fusion that MANGO argues against, and the rival it has to beat at equal size.
+fusion that MANGO argues against, and the baseline it has to beat at equal size.
 
 Source:
     Vaswani et al., https://arxiv.org/abs/1706.03762, in the two-stream form of Tsai et al.,

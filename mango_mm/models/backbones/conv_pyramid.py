@@ -21,7 +21,7 @@ GROUPS = 8
 
 
 class ResidualConv(nn.Module):
-    """X + conv(gelu(norm(conv(gelu(norm(x)))))), channels unchanged, (B, C, H, W)."""
+    """x + conv(gelu(norm(conv(gelu(norm(x)))))), channels unchanged, (B, C, H, W)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

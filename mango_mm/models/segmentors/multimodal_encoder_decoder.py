@@ -119,7 +119,7 @@ class MultimodalEncoderDecoder(EncoderDecoder):
         return logits
 
     def predict(self, inputs: Tensor, data_samples: list[Any] | None = None) -> list[Any]:
-        """Mmseg's prediction, with ``nll_per_dim`` on every sample if there is a flow."""
+        """mmseg's prediction, with ``nll_per_dim`` on every sample if there is a flow."""
         size = inputs.shape[2:]
         plain = dict(ori_shape=size, img_shape=size, pad_shape=size, padding_size=[0, 0, 0, 0])
         # One dict per sample, as mmseg hands to every window.
