@@ -87,7 +87,7 @@ add_mim_extension()
 setup(
     name='mango_mm',  # MIM needs the distribution to be named as the module
     version=version(),
-    description='MANGO and its rivals: explicit multimodal fusion for OpenMMLab',
+    description='MANGO and its baselines: explicit multimodal fusion for OpenMMLab',
     long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     license='Apache-2.0',

@@ -1,4 +1,4 @@
-"""The baselines' layers against other implementations of their formulas, and where they are hard."""
+"""Layers of the baseline flows against other implementations of their formulas, and hard places."""
 
 import math
 

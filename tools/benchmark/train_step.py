@@ -1,4 +1,4 @@
-r"""A whole segmentor from its config: unimodal, concatenation, MANGO and the rivals.
+r"""A whole segmentor from its config: unimodal, concatenation, MANGO and the baselines.
 
 Each runs one optimiser step of mmengine's (forward, losses, backward, clipping, update) and
 one prediction, in turns, on random images of the config's size. The columns are those of the
