@@ -1,14 +1,19 @@
-"""The README stays true: its code runs, its files exist, its numbers have a source."""
+"""README and docs stay true: their code runs, their files exist, their numbers have a source."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
 import torch
-from mmengine.config import Config
+from rooms import SHORT, environment, iterations, make_rooms
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / 'README.md').read_text()
+PAGES = sorted([*(ROOT / 'docs').glob('*.md'), ROOT / 'CONTRIBUTING.md', ROOT / 'README.md'])
 
 
 def blocks(language):
@@ -24,27 +29,35 @@ def test_the_fusion_example_runs():
     assert scope['out'].log_prob.shape == (8,)
 
 
-def test_the_config_example_builds_a_neck():
-    from mmengine.registry import init_default_scope
-
-    from mango_mm.registry import MODELS
-
-    (code,) = [b for b in blocks('python') if 'custom_imports' in b]
-    config = Config.fromstring(code, '.py')
-    init_default_scope('mmseg')
-    neck = MODELS.build(config.model.neck)
-    assert [type(f).__name__ for f in neck.fusions[2:]] == ['MangoFusion', 'MangoFusion']
+def test_it_is_short():
+    assert len(TEXT.splitlines()) <= 120
 
 
-def test_the_pipeline_example_builds():
-    from mmcv.transforms import Compose
-    from mmengine.registry import init_default_scope
+@pytest.mark.slow
+def test_the_config_example_trains_tests_and_predicts(tmp_path):
+    (code,) = [b for b in blocks('python') if 'FusionNeck' in b]
+    path = tmp_path / 'my_config.py'
+    path.write_text(code.replace("'configs/_base_", f"'{ROOT}/configs/_base_"))
+    rooms = make_rooms(tmp_path / 'rooms')
+    env = environment(rooms)
+    short = ['--cfg-options', *SHORT, *iterations(2, 2)]
+    work, panels = str(tmp_path / 'work'), tmp_path / 'panels'
+    run(['tools/train.py', path, '--work-dir', work, *short], env)
+    run(['tools/test.py', path, f'{work}/latest', '--show-dir', panels, *short], env)
+    assert list(panels.glob('*.png'))
+    rgb = next(p for p in rooms.rglob('*.*') if p.parent.name == 'rgb')
+    depth = next(p for p in rooms.rglob('*.*') if p.parent.name == 'depth')
+    said = run(['tools/infer.py', path, work, '--input', f'rgb={rgb}', f'depth={depth}'], env)
+    assert 'nll_per_dim' in said
 
-    (code,) = [b for b in blocks('python') if 'pipeline = [' in b]
-    scope = {}
-    exec(code, scope)
-    init_default_scope('mmseg')
-    assert len(Compose(scope['pipeline']).transforms) == 8
+
+def run(command, env):
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', *map(str, command)],
+        capture_output=True, text=True, check=False, cwd=ROOT, env=env,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
 
 
 def test_every_path_it_names_exists():
@@ -59,15 +72,60 @@ def test_every_path_it_names_exists():
 def test_the_make_targets_it_names_exist():
     makefile = (ROOT / 'Makefile').read_text()
     targets = set(re.findall(r'make ([\w-]+)', ' '.join(blocks('bash'))))
+    targets |= set(re.findall(r'`make ([\w-]+)`', TEXT))
     assert targets == {'demo', 'demo-imdb', 'demo-translation', 'test', 'test-slow'}
     assert all(f'\n{target}:' in makefile for target in targets)
 
 
-def test_its_table_of_speed_is_that_of_the_committed_benchmark():
+@pytest.mark.parametrize('page', PAGES, ids=lambda p: p.stem)
+def test_links_and_paths_of_the_pages_exist(page):
+    text = page.read_text()
+    linked = re.findall(r'\]\(((?!http)[\w/.-]+)(?:#[\w-]+)?\)', text)
+    named = re.findall(r'`((?:mango_mm|configs|tools|tests|docs)/[\w/.-]*\w)`', text)
+    assert [n for n in linked if not (page.parent / n).exists()] == []
+    assert [n for n in named if not (ROOT / n).exists()] == []
+
+
+def test_all_pages_were_found():
+    assert len(PAGES) == 13
+
+
+def test_the_picture_of_the_architecture_is_that_of_the_imports():
+    run(['tools/docs/architecture.py', '--check'], {**os.environ, 'PYTHONPATH': str(ROOT)})
+
+
+def test_a_newcomers_questions_have_an_answer_that_exists():
+    text = (ROOT / 'CONTRIBUTING.md').read_text()
+    table = text[text.index('## Where is') : text.index('## Add a bijection')]
+    rows = [line for line in table.splitlines() if line.startswith('| ') and '`' in line]
+    assert len(rows) == 12
+    for row in rows:
+        paths = re.findall(r'`([\w/.-]+)`', row)
+        assert paths, row
+        assert all((ROOT / p).exists() for p in paths), row
+    headings = {h.lower().replace(' ', '-') for h in re.findall(r'^## (.+)$', text, re.MULTILINE)}
+    assert {a for a in re.findall(r'\(#([\w-]+)\)', table)} <= headings
+
+
+def test_the_pipeline_example_of_the_questions_builds():
+    from mmcv.transforms import Compose
+    from mmengine.registry import init_default_scope
+
+    text = (ROOT / 'docs/faq.md').read_text()
+    found = re.findall(r'```python\n(.*?)```', text, re.DOTALL)
+    (code,) = [b for b in found if 'pipeline = [' in b]
+    scope = {}
+    exec(code, scope)
+    init_default_scope('mmseg')
+    assert len(Compose(scope['pipeline']).transforms) == 8
+
+
+def test_the_table_of_speed_is_that_of_the_committed_benchmark():
+    text_of_speed = (ROOT / 'docs/performance.md').read_text()
     content = json.loads((ROOT / 'docs/benchmarks/ica.json').read_text())
     lines = {(x['work'], x['n'], x['name']): x for x in content['lines'] if x['dim'] == 64}
     rows = re.findall(
-        r'^\| (\d+) \| ([\d.]+) x \| (.+?) \| ([\d.]+) x \| (.+?) \|', TEXT, re.MULTILINE
+        r'^\| (\d+) \| ([\d.]+) x \| (.+?) \| ([\d.]+) x \| (.+?) \|', text_of_speed, re.MULTILINE
     )
     assert [int(row[0]) for row in rows] == [256, 1024, 4096, 16384]
     for n, train, naive, inverse, pinv in rows:
