@@ -9,7 +9,7 @@ RUN = $(VENV)/bin/python
 SEEDS ?= 0
 JOBS ?= 2
 
-.PHONY: setup demo demo-translation demo-imdb test test-slow check lint clean
+.PHONY: setup demo demo-translation demo-imdb test test-slow soak check lint clean
 
 setup:
 	@$(PYTHON) tools/setup_env.py --venv $(VENV)
@@ -29,11 +29,17 @@ lint: setup
 	$(VENV)/bin/lint-imports
 	$(RUN) -m mypy
 
+PYTEST = OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n $(JOBS) --dist loadfile
+
 test: lint
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n $(JOBS) --dist loadfile --doctest-modules mango_mm tests
+	$(PYTEST) -m "not slow" --doctest-modules mango_mm tests
+
+# What is marked slow: trainings, kills, compilers. CI runs it after `make test`.
+test-slow: setup
+	$(PYTEST) -m slow tests
 
 # The long forms of tests/reliability: 150 faults, 15,300 broken files, every mini config. Half an hour.
-test-slow: setup
+soak: setup
 	MANGO_RELIABILITY=full OMP_NUM_THREADS=1 $(RUN) -W ignore -m pytest -q -n $(JOBS) --dist loadfile tests/reliability \
 		tests/tools/test_export_onnx.py tests/engine/test_whole_checkpoints.py \
 		tests/engine/test_finite_loss_hook.py tests/flows/test_compile.py

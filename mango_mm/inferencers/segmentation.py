@@ -56,6 +56,7 @@ class SegmentationInferencer(Inferencer):
             )
         self.channels: dict[str, int] = dict(channels)
         self.modalities = tuple(self.channels)
+        model.data_preprocessor.check_order(self.pipeline.transforms)
 
     def prepare(self, sample: Sample) -> dict[str, Any]:
         results: dict[str, Any] = {'seg_fields': [], 'reduce_zero_label': False}

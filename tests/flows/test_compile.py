@@ -60,7 +60,7 @@ def test_compile_captures_everything_and_changes_nothing(layer):
 @pytest.mark.slow
 @pytest.mark.skipif(
     os.environ.get('MANGO_RELIABILITY') != 'full' or shutil.which('g++') is None,
-    reason='two minutes and a compiler; make test-slow runs it',
+    reason='two minutes and a compiler; make soak runs it',
 )
 def test_inductor_changes_nothing():
     torch._dynamo.reset()

@@ -1,6 +1,6 @@
 """compare.py killed at any moment, in any way: no orphan, no run twice at a time, no lost result.
 
-A short form in every test run; ``MANGO_RELIABILITY=full`` (``make test-slow``) kills 24 times.
+A short form in every test run; ``MANGO_RELIABILITY=full`` (``make soak``) kills 24 times.
 """
 
 import json

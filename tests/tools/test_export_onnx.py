@@ -20,7 +20,7 @@ MOVIES = ROOT / 'configs/mango/mango-l2_small_1xb32-600it_mini-movies-96x64.py'
 
 @pytest.mark.slow
 @pytest.mark.skipif(
-    os.environ.get('MANGO_RELIABILITY') != 'full', reason='a minute; make test-slow runs it'
+    os.environ.get('MANGO_RELIABILITY') != 'full', reason='a minute; make soak runs it'
 )
 def test_onnxruntime_agrees_with_pytorch(tmp_path, monkeypatch):
     config = tmp_path / 'small.py'

@@ -37,6 +37,14 @@ class StackModalities(BaseTransform):
     def __init__(self, keys: Sequence[str] = ('img', 'depth')) -> None:
         self.keys = tuple(keys)
 
+    def channel_order(self, before: Sequence[str]) -> tuple[str, ...]:
+        """What the channels of ``img`` are afterwards, by key.
+
+        Args:
+            before: What they were: ``('img',)`` of an image as it was loaded.
+        """
+        return tuple(k for key in self.keys for k in (before if key == 'img' else (key,)))
+
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         absent = [key for key in self.keys if key not in results]
         if absent:

@@ -1,4 +1,4 @@
-"""Label check hook: are the labels what the model takes them for? Asked before the first step."""
+"""Label check hook: are labels and channels what the model takes them for, before step one?"""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ class LabelCheckHook(Hook):
     A background that is read as void, or labels shifted by one, train to a high score on the
     wrong question; nothing else notices. ``tools/analyse/check_data.py`` looks at all of them.
 
+    The modalities must be stacked in the order in which the model reads them: by name, since
+    another order of as many channels fits as well.
+
     Args:
         samples: Label maps that are looked at, spread over the training list.
     """
@@ -32,6 +35,7 @@ class LabelCheckHook(Hook):
         self.samples = samples
 
     def before_train(self, runner: Any) -> None:
+        self._check_order(runner, runner.train_dataloader)
         if runner.rank:
             return
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
@@ -48,6 +52,20 @@ class LabelCheckHook(Hook):
             runner.logger.info(counts.table(classes))
             for problem in counts.problems(classes):
                 runner.logger.warning(f'LABELS: {problem} ({counts})')
+
+    def before_val(self, runner: Any) -> None:
+        self._check_order(runner, runner.val_dataloader)
+
+    def before_test(self, runner: Any) -> None:
+        self._check_order(runner, runner.test_dataloader)
+
+    @staticmethod
+    def _check_order(runner: Any, loader: Any) -> None:
+        """Stop if the modalities are stacked in another order than the model reads them in."""
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        check = getattr(model.data_preprocessor, 'check_order', None)
+        for dataset in _innermost(loader.dataset) if check is not None else ():
+            check(getattr(getattr(dataset, 'pipeline', None), 'transforms', ()))
 
 
 def _innermost(dataset: Any) -> Iterator[Any]:

@@ -6,7 +6,7 @@ without a word, and its forks refuse more than three means.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -106,6 +106,29 @@ class MultimodalSegDataPreProcessor(BaseDataPreprocessor):
             for sample, meta in zip(samples or (), padded or ()):
                 sample.set_metainfo({**meta})
         return dict(inputs=stacked, data_samples=samples)
+
+    def check_order(self, transforms: Iterable[Any]) -> None:
+        """Compare what a pipeline stacks with the modalities, by name.
+
+        A pipeline that stacks as many channels in another order would train and predict without a
+        word. The key ``img`` may stand for any modality that is no key itself.
+
+        Args:
+            transforms: Of the pipeline, in order; those with a ``channel_order`` count.
+
+        Raises:
+            ValueError: If a modality lies elsewhere in the stack.
+        """
+        order: tuple[str, ...] = ('img',)
+        for transform in transforms:
+            if hasattr(transform, 'channel_order'):
+                order = transform.channel_order(order)
+        names = tuple(self.channels)
+        if any(key in names and names.index(key) != place for place, key in enumerate(order)):
+            raise ValueError(
+                f'the pipeline stacks {list(order)}, and the model reads {list(names)} in that '
+                "order. Set keys of StackModalities in the model's order; img is the image."
+            )
 
     # Set by a model that masks out what a sample lacks. Another would take its blank image for
     # one, without a word: mmseg's CascadeEncoderDecoder, its EncoderDecoder around a FusionNeck.
