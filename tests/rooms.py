@@ -10,6 +10,8 @@ from mango_mm.datasets.mini.write_rooms import write_rooms
 ROOT = Path(__file__).resolve().parents[1]
 MANGO = ROOT / 'configs' / 'mango' / 'mango-l2_small_1xb8-600it_mini-rooms-72x96.py'
 
+RGBD = [dict(name='rgb', channels=3), dict(name='depth', channels=1)]
+
 # A few iterations of two images, everything else as shipped.
 SHORT = [
     'train_dataloader.batch_size=2',

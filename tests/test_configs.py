@@ -23,6 +23,7 @@ from mango_mm import flows
 from mango_mm.apis import load_config
 from mango_mm.datasets.mm_imdb import GENRES
 from mango_mm.domains import get_domain
+from mango_mm.modalities import channels_by_name, specs_by_name
 from mango_mm.registry import DATASETS, MODELS
 from mango_mm.structures import MultiLabelSample
 
@@ -43,9 +44,8 @@ def without_data(part):
     """A model's config without what its data decide: classes, statistics, the preprocessor."""
     if isinstance(part, dict):
         own = {k: v for k, v in part.items() if k not in ('num_classes', 'data_preprocessor')}
-        if isinstance(own.get('modalities'), dict):
-            spec = own['modalities'].items()
-            own['modalities'] = {k: v['channels'] if isinstance(v, dict) else v for k, v in spec}
+        if isinstance(own.get('modalities'), list):
+            own['modalities'] = list(specs_by_name(own['modalities']))
         return {k: without_data(v) for k, v in own.items()}
     if isinstance(part, (list, tuple)):
         return [without_data(x) for x in part]
@@ -192,15 +192,15 @@ def test_its_data_are_consistent(path):
     spec = core.data_preprocessor.modalities
     assert spec == config.modalities
     # The same in the same order wherever modalities are named.
-    assert list(core.backbone.modalities.items()) == list(spec.items())
+    assert core.backbone.modalities == spec
     if core.get('neck'):
-        assert list(core.neck.modalities) == list(spec)
+        assert core.neck.modalities == spec
         assert 'nll_weight' in core.neck
     if 'modalities' in core.decode_head:
-        assert list(core.decode_head.modalities) == list(spec)
+        assert core.decode_head.modalities == spec
     for hook in config.custom_hooks:
         if hook.type == 'mango_mm.MissingModalityHook':
-            assert dict(hook.modalities) == {k: v.channels for k, v in spec.items()}
+            assert channels_by_name(hook.modalities) == channels_by_name(spec)
     assert ('dropout' in path.stem) == ('MissingModalityHook' in str(config.custom_hooks))
     assert ('dropout' in path.stem) == ('DropModality' in str(config.train_dataloader))
 
@@ -226,13 +226,14 @@ def shrink_translator(config):
 def test_a_translation_config_fits_its_data(path):
     config = load_config(path)
     data = config.train_dataloader.dataset
-    assert set(config.model.sources) <= set(data.sources)
-    for name, channels in config.model.sources.items():
+    sources = channels_by_name(config.model.sources)
+    assert set(sources) <= set(data.sources)
+    for name, channels in sources.items():
         assert get_domain(name).channels == channels
     target = get_domain(data.target).channels
     assert config.model.decoder.out_channels == target
     if config.model.get('discriminator'):
-        seen = sum(config.model.sources.values()) + target
+        seen = sum(sources.values()) + target
         assert config.model.discriminator.in_channels == seen
 
 
@@ -244,7 +245,8 @@ def test_a_translation_config_builds_and_takes_a_step(path):
     model.init_weights()
     target = config.model.decoder.out_channels
     size = (64, 96)
-    inputs = {m: torch.rand(2, c, *size) * 2 - 1 for m, c in config.model.sources.items()}
+    sources = channels_by_name(config.model.sources)
+    inputs = {m: torch.rand(2, c, *size) * 2 - 1 for m, c in sources.items()}
     samples = []
     for _ in range(2):
         sample = DataSample()
@@ -320,12 +322,13 @@ def test_a_movie_config_builds_and_takes_a_step(path, tmp_path):
 def test_an_autoencoder_config_builds_and_takes_a_step(path):
     config = load_config(path)
     parts = config.model.get('autoencoder', config.model)
-    assert list(parts.encoder.modalities) == config.train_dataloader.dataset.sources
+    channels = channels_by_name(parts.encoder.modalities)
+    assert list(channels) == config.train_dataloader.dataset.sources
     if 'autoencoder' in config.model:
         config.model.autoencoder.pop('init_cfg')  # no trained one here
     init_default_scope(config.default_scope)
     model = MODELS.build(config.model)
-    inputs = {m: torch.rand(1, c, *config.crop_size) for m, c in parts.encoder.modalities.items()}
+    inputs = {m: torch.rand(1, c, *config.crop_size) for m, c in channels.items()}
     total, _ = model.parse_losses(model(inputs, mode='loss'))
     total.backward()
     idle = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]

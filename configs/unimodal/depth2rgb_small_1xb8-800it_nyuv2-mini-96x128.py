@@ -6,4 +6,4 @@ Ours:    MAE / MSE / RMSE on [-1, 1] 0.4401 ± 0.0006 / 0.2997 ± 0.0018 / 0.547
 """
 
 _base_ = '../_base_/settings/depth-normal2rgb_small_1xb8-800it_nyuv2-mini-96x128.py'
-model = dict(sources=dict(_delete_=True, depth_euclidean=1), neck=None)
+model = dict(sources=[dict(name='depth_euclidean', channels=1)], neck=None)

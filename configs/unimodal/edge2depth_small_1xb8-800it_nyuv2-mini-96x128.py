@@ -6,4 +6,4 @@ Ours:    MAE / MSE / RMSE on [-1, 1] 0.0569 ± 0.0008 / 0.0050 ± 0.0001 / 0.070
 """
 
 _base_ = '../_base_/settings/rgb-edge2depth_small_1xb8-800it_nyuv2-mini-96x128.py'
-model = dict(sources=dict(_delete_=True, edge_occlusion=1), neck=None)
+model = dict(sources=[dict(name='edge_occlusion', channels=1)], neck=None)

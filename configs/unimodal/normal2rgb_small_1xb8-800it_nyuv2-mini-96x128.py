@@ -6,4 +6,4 @@ Ours:    MAE / MSE / RMSE on [-1, 1] 0.4368 ± 0.0022 / 0.2979 ± 0.0017 / 0.545
 """
 
 _base_ = '../_base_/settings/depth-normal2rgb_small_1xb8-800it_nyuv2-mini-96x128.py'
-model = dict(sources=dict(_delete_=True, normal=3), neck=None)
+model = dict(sources=[dict(name='normal', channels=3)], neck=None)

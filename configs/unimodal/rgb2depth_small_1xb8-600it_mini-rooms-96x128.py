@@ -6,4 +6,4 @@ Ours:    MAE / MSE / RMSE on [-1, 1] 0.0258 / 0.0011 / 0.0336, one seed (0), 240
 """
 
 _base_ = '../_base_/settings/rgb-edge2depth_small_1xb8-600it_mini-rooms-96x128.py'
-model = dict(sources=dict(_delete_=True, rgb=3), neck=None)
+model = dict(sources=[dict(name='rgb', channels=3)], neck=None)

@@ -6,4 +6,4 @@ Ours:    MAE / MSE / RMSE on [-1, 1] 0.0576 ± 0.0016 / 0.0053 ± 0.0003 / 0.072
 """
 
 _base_ = '../_base_/settings/rgb-edge2depth_small_1xb8-800it_nyuv2-mini-96x128.py'
-model = dict(sources=dict(_delete_=True, rgb=3), neck=None)
+model = dict(sources=[dict(name='rgb', channels=3)], neck=None)

@@ -11,6 +11,7 @@ from mmengine.optim import OptimWrapper
 from mmengine.registry import init_default_scope
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
+from rooms import RGBD
 
 from mango_mm.models.algorithms.random_view import RandomView
 from mango_mm.registry import MODELS
@@ -26,7 +27,11 @@ HEAD = dict(
     dropout_ratio=0.0, norm_cfg=dict(type='GN', num_groups=2), align_corners=False,
     loss_decode=dict(type='mmseg.CrossEntropyLoss'),
 )  # fmt: skip
-STREAMS = dict(type='mango_mm.MultiStreamBackbone', modalities=dict(rgb=3, depth=1), backbone=MIT)
+STREAMS = dict(
+    type='mango_mm.MultiStreamBackbone',
+    modalities=RGBD,
+    backbone=MIT,
+)
 NECK = dict(type='mango_mm.FusionNeck', modalities=['rgb', 'depth'], in_channels=[8, 16],
             fusion=dict(type='ConcatFusion'))  # fmt: skip
 ENCODERS = dict(
@@ -365,7 +370,10 @@ def test_umurl_teaches_the_encoders_alone_and_its_loss_falls(task):
 @pytest.mark.parametrize('kind', ['UMT', 'UnimodalProbe', 'MIND', 'MLA', 'UmURL'])
 def test_three_modalities_train(kind, tmp_path):
     names = ('rgb', 'depth', 'thermal')
-    streams = dict(STREAMS, modalities=dict(rgb=3, depth=1, thermal=1))
+    streams = dict(
+        STREAMS,
+        modalities=[*RGBD, dict(name='thermal', channels=1)],
+    )
     neck = dict(NECK, modalities=list(names))
 
     def student(head, given=neck, use=None):

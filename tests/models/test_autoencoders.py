@@ -24,7 +24,7 @@ AE = dict(
     type='mango_mm.MaskedAutoencoder',
     encoder=dict(
         type='MultiStreamBackbone', backbone=dict(type='ConvPyramid', channels=[8, 16]),
-        modalities=dict(rgb=3, depth_euclidean=1),
+        modalities=[dict(name='rgb', channels=3), dict(name='depth_euclidean', channels=1)],
     ),
     feature_channels=16, latent_dim=4, patch_size=4,
     decoder=dict(type='LatentDecoder', channels=[16, 8]),

@@ -7,6 +7,7 @@ import torch
 from mmengine.registry import init_default_scope
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
+from rooms import RGBD
 from torch import nn
 
 from mango_mm.apis import load_config
@@ -225,7 +226,7 @@ def test_shipped_configs_learn_both_heads_and_the_ensemble(name):
 )
 def test_what_does_not_fit_the_backbone_is_named(options, message):
     init_default_scope('mmseg')
-    given = dict(backbone=MIT, modalities=dict(rgb=3, depth=1), fusion=dict(type=Untouched),
+    given = dict(backbone=MIT, modalities=RGBD, fusion=dict(type=Untouched),
                  blocks=BLOCKS, read='norm1', write='attn')  # fmt: skip
     with pytest.raises(ValueError, match=message):
         BlockFusionBackbone(**{**given, **options})

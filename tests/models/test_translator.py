@@ -15,6 +15,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from mango_mm.datasets.mini.write_rooms import write_rooms
+from mango_mm.modalities import channels_by_name
 from mango_mm.models.editors import MultimodalTranslator, TranslationDataPreprocessor
 from mango_mm.models.heads import PixelShuffleDecoder
 from mango_mm.registry import METRICS, MODELS
@@ -22,7 +23,7 @@ from mango_mm.registry import METRICS, MODELS
 CHANNELS = [8, 16]
 MODEL = dict(
     type='mango_mm.MultimodalTranslator',
-    sources=dict(rgb=3, edge_occlusion=1),
+    sources=[dict(name='rgb', channels=3), dict(name='edge_occlusion', channels=1)],
     encoder=dict(type='ConvPyramid', channels=CHANNELS),
     neck=dict(
         type='FusionNeck', in_channels=CHANNELS, stages=[1],
@@ -38,7 +39,10 @@ def build(**changes):
 
 
 def batch(count=2, size=(24, 32), measured=True):
-    inputs = {m: torch.rand(count, c, *size) * 2 - 1 for m, c in MODEL['sources'].items()}
+    inputs = {
+        m: torch.rand(count, c, *size) * 2 - 1
+        for m, c in channels_by_name(MODEL['sources']).items()
+    }
     samples = []
     for _ in range(count):
         sample = DataSample()
@@ -94,7 +98,9 @@ def test_a_batch_without_any_measured_pixel_has_a_loss_of_zero_and_finite_gradie
 def test_one_source_needs_no_neck_and_sources_may_share_an_encoder():
     alone = build(sources=dict(rgb=3), neck=None)
     assert alone({'rgb': torch.rand(1, 3, 17, 23)}).shape == (1, 1, 17, 23)  # odd sizes too
-    shared = build(sources=dict(rgb=3, normal=3), shared=True)
+    shared = build(
+        sources=[dict(name='rgb', channels=3), dict(name='normal', channels=3)], shared=True
+    )
     assert list(shared.generator.encoders) == ['rgb']
     x = torch.rand(1, 3, 24, 32)
     assert shared({'rgb': x, 'normal': x}).shape == (1, 1, 24, 32)

@@ -3,7 +3,7 @@
 data_root = '{{$MANGO_NYUV2_TASKONOMY:data/taskonomy-nyuv2}}'
 sources = ['depth_euclidean', 'normal']
 target = 'rgb'
-source_channels = dict(depth_euclidean=1, normal=3)
+source_channels = [dict(name='depth_euclidean', channels=1), dict(name='normal', channels=3)]
 target_channels = 3
 crop_size = (96, 128)
 train_pipeline = [

@@ -2,7 +2,7 @@
 data_root = '{{$MANGO_TASKONOMY:data/taskonomy}}'
 sources = ['depth_euclidean', 'normal']
 target = 'rgb'
-source_channels = dict(depth_euclidean=1, normal=3)
+source_channels = [dict(name='depth_euclidean', channels=1), dict(name='normal', channels=3)]
 target_channels = 3
 pair_channels = 7  # of all sources and the target
 crop_size = (256, 256)

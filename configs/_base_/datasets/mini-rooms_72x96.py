@@ -3,10 +3,10 @@ dataset_type = 'mango_mm.MiniRoomsDataset'
 data_root = '{{$MANGO_MINI_ROOMS:data/mini_rooms}}'
 num_classes = 10
 crop_size = (72, 96)
-modalities = dict(
-    rgb=dict(channels=3, mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]),
-    depth=dict(channels=1, mean=[3.2], std=[1.5], missing=0.0),  # metres
-)
+modalities = [
+    dict(name='rgb', channels=3, mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]),
+    dict(name='depth', channels=1, mean=[3.2], std=[1.5], missing=0.0),  # metres
+]
 data_preprocessor = dict(
     type='mango_mm.MultimodalSegDataPreProcessor', modalities=modalities, size=crop_size
 )

@@ -5,10 +5,10 @@ dataset_type = 'mango_mm.NYUDepthV2Dataset'
 data_root = '{{$MANGO_DATA_ROOT:../shared/data}}/nyuv2'
 num_classes = 40
 crop_size = (72, 96)
-modalities = dict(
-    rgb=dict(channels=3, mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]),
-    depth=dict(channels=1, mean=[2.77], std=[1.39], missing=0.0),  # metres
-)
+modalities = [
+    dict(name='rgb', channels=3, mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]),
+    dict(name='depth', channels=1, mean=[2.77], std=[1.39], missing=0.0),  # metres
+]
 data_preprocessor = dict(
     type='mango_mm.MultimodalSegDataPreProcessor', modalities=modalities, size=crop_size
 )

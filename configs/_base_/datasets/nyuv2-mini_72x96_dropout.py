@@ -1,6 +1,6 @@
 # NYU Depth V2 mini, with samples that lack a modality: modality dropout in training.
 _base_ = './nyuv2-mini_72x96.py'
-channels = {name: spec['channels'] for name, spec in _base_.modalities.items()}
+channels = [dict(name=m['name'], channels=m['channels']) for m in _base_.modalities]
 pack = [
     _base_.pack[0],
     dict(type='mango_mm.DropModality', probabilities=dict(rgb=0.3, depth=0.3), channels=channels),

@@ -2,7 +2,7 @@
 data_root = '{{$MANGO_TASKONOMY:data/taskonomy}}'
 sources = ['rgb', 'edge_occlusion']
 target = 'depth_euclidean'
-source_channels = dict(rgb=3, edge_occlusion=1)
+source_channels = [dict(name='rgb', channels=3), dict(name='edge_occlusion', channels=1)]
 target_channels = 1
 pair_channels = 5  # of all sources and the target
 crop_size = (256, 256)

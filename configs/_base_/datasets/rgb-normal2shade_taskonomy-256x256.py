@@ -2,7 +2,7 @@
 data_root = '{{$MANGO_TASKONOMY:data/taskonomy}}'
 sources = ['rgb', 'normal']
 target = 'reshading'
-source_channels = dict(rgb=3, normal=3)
+source_channels = [dict(name='rgb', channels=3), dict(name='normal', channels=3)]
 target_channels = 1
 pair_channels = 7  # of all sources and the target
 crop_size = (256, 256)

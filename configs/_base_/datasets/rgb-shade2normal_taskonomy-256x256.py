@@ -2,7 +2,7 @@
 data_root = '{{$MANGO_TASKONOMY:data/taskonomy}}'
 sources = ['rgb', 'reshading']
 target = 'normal'
-source_channels = dict(rgb=3, reshading=1)
+source_channels = [dict(name='rgb', channels=3), dict(name='reshading', channels=1)]
 target_channels = 3
 pair_channels = 7  # of all sources and the target
 crop_size = (256, 256)

@@ -2,7 +2,7 @@
 data_root = '{{$MANGO_TASKONOMY:data/taskonomy}}'
 sources = ['reshading', 'edge_texture']
 target = 'rgb'
-source_channels = dict(reshading=1, edge_texture=1)
+source_channels = [dict(name='reshading', channels=1), dict(name='edge_texture', channels=1)]
 target_channels = 3
 pair_channels = 5  # of all sources and the target
 crop_size = (256, 256)

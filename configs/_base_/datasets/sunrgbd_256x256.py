@@ -3,10 +3,10 @@ dataset_type = 'mango_mm.SUNRGBDDataset'
 data_root = 'data/sun_rgbd'
 num_classes = 37
 crop_size = (256, 256)
-modalities = dict(
-    rgb=dict(channels=3, mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]),
-    depth=dict(channels=1, mean=[2.77], std=[1.39], missing=0.0),  # metres
-)
+modalities = [
+    dict(name='rgb', channels=3, mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]),
+    dict(name='depth', channels=1, mean=[2.77], std=[1.39], missing=0.0),  # metres
+]
 data_preprocessor = dict(
     type='mango_mm.MultimodalSegDataPreProcessor', modalities=modalities, size=crop_size
 )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from mango_mm.modalities import Modalities, channels_by_name
 from mango_mm.registry import TRANSFORMS
 
 __all__ = ['DropModality']
@@ -26,7 +27,8 @@ class DropModality(BaseTransform):
 
     Args:
         probabilities: How often each modality is dropped, 0 to 1; 1 in a test of a subset.
-        channels: Of every modality, in the order in which they are stacked; None: nothing is
+        channels: A list of dicts with ``name`` and ``channels`` of every modality, in the order in
+            which they are stacked; None: nothing is
             stacked, and ``present`` alone is set.
 
     Raises:
@@ -35,19 +37,19 @@ class DropModality(BaseTransform):
     """
 
     def __init__(
-        self, probabilities: Mapping[str, float], channels: Mapping[str, int] | None = None
+        self, probabilities: Mapping[str, float], channels: Modalities | None = None
     ) -> None:
         wrong = {m: p for m, p in probabilities.items() if not 0 <= p <= 1}
         if wrong or not probabilities:
             raise ValueError(f'probabilities must lie in 0..1; got {dict(probabilities)}.')
-        names = list(channels or probabilities)
+        self.channels = None if channels is None else channels_by_name(channels)
+        names = list(self.channels or probabilities)
         unknown = [m for m in probabilities if m not in names]
         if unknown:
             raise ValueError(f'channels are known of {names}; got probabilities of {unknown}.')
         if all(probabilities.get(m, 0) == 1 for m in names):
             raise ValueError(f'one modality must stay; all of {names} are always dropped.')
         self.probabilities = dict(probabilities)
-        self.channels = None if channels is None else dict(channels)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         names = list(self.channels or self.probabilities)

@@ -13,6 +13,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmengine.runner.amp import autocast
 
+from mango_mm.modalities import Modalities, channels_by_name, specs_by_name
 from mango_mm.registry import HOOKS, TRANSFORMS, build_ours
 
 __all__ = ['MissingModalityHook', 'without']
@@ -39,11 +40,13 @@ class MissingModalityHook(Hook):
 
     def __init__(
         self,
-        modalities: Mapping[str, int] | Sequence[str],
+        modalities: Modalities,
         subsets: Sequence[Sequence[str]] | None = None,
     ) -> None:
-        self.channels = dict(modalities) if isinstance(modalities, Mapping) else None
-        self.names = tuple(modalities)
+        specs = specs_by_name(modalities)
+        stacked = any(spec is not None for spec in specs.values())
+        self.channels = channels_by_name(modalities) if stacked else None
+        self.names = tuple(specs)
         if len(self.names) < 2:
             raise ValueError(f'there must be two modalities or more; got {self.names}.')
         self.subsets = tuple(map(tuple, subsets)) if subsets else tuple(_proper(self.names))
@@ -107,7 +110,8 @@ def without(
         'probabilities': {name: float(name in gone) for name in modalities},
     }
     if isinstance(modalities, Mapping):
-        drop['channels'] = dict(modalities)
+        # A list, because mmengine sorts the dicts of a config that it saves.
+        drop['channels'] = [dict(name=m, channels=c) for m, c in modalities.items()]
         steps[-1] = {**steps[-1], 'meta_keys': _pack_keys(steps[-1])}
     return [*steps[:-1], drop, steps[-1]]
 

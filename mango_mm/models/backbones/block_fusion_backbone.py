@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 
 from mango_mm.fusion import BlockFusion
 from mango_mm.fusion.tokens import map_to_tokens, tokens_to_map
+from mango_mm.modalities import Modalities
 from mango_mm.models.backbones.multi_stream_backbone import MultiStreamBackbone
 from mango_mm.models.norms import PrivateNorm, make_norms_private
 from mango_mm.registry import FUSIONS, MODELS, build_ours
@@ -62,7 +62,7 @@ class BlockFusionBackbone(MultiStreamBackbone):
     def __init__(
         self,
         backbone: dict[str, Any],
-        modalities: Mapping[str, Any],
+        modalities: Modalities,
         fusion: dict[str, Any],
         blocks: str,
         read: str = '',

@@ -7,13 +7,14 @@ slide inference, test-time augmentation, hooks and DDP work unmodified; here the
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from mmengine.model import BaseModule, ModuleDict
 from torch import Tensor
 
+from mango_mm.modalities import Modalities, channels_by_name
 from mango_mm.models.norms import share_all_but_norms
 from mango_mm.registry import MODELS, build_ours
 
@@ -33,8 +34,8 @@ class MultiStreamBackbone(BaseModule):
 
     Args:
         backbone: Config of any registered backbone.
-        modalities: Channels of each modality, or a dict with a key ``channels``
-            each, in the order in which they are stacked.
+        modalities: A list of dicts with ``name`` and ``channels``, in the order in which they are
+            stacked.
         use: Those that get a stream; None: all. With one name this is the unimodal
             baseline on the same data.
         sharing: ``'separate'`` weights, ``'shared'``, or ``'shared_but_norms'``: all but
@@ -49,7 +50,7 @@ class MultiStreamBackbone(BaseModule):
     def __init__(
         self,
         backbone: dict[str, Any],
-        modalities: Mapping[str, Any],
+        modalities: Modalities,
         use: Sequence[str] | None = None,
         sharing: str = 'separate',
         init_cfg: dict[str, Any] | None = None,
@@ -60,10 +61,7 @@ class MultiStreamBackbone(BaseModule):
         if not modalities:
             raise ValueError('modalities must name at least one modality; got none.')
         self.sharing = sharing
-        self.channels = {
-            name: spec['channels'] if isinstance(spec, Mapping) else int(spec)
-            for name, spec in modalities.items()
-        }
+        self.channels = channels_by_name(modalities)
         self.use = tuple(self.channels) if use is None else tuple(use)
         unknown = [name for name in self.use if name not in self.channels]
         if unknown or not self.use:

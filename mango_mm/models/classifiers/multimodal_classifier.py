@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mango_mm.fusion import Fusion
 from mango_mm.fusion.late import certainty, combine_logits, fused_if_whole
+from mango_mm.modalities import Modalities, specs_by_name
 from mango_mm.models.compiled_flows import compile_flows
 from mango_mm.models.likelihood_losses import likelihood_losses
 from mango_mm.models.presence import presence
@@ -31,7 +32,8 @@ class MultimodalClassifier(BaseModel):
     fusion sees no token of it, and a flow no dimension.
 
     Args:
-        encoders: Config of an encoder per modality, in token order. An encoder returns tokens
+        encoders: A list of configs of encoders, in token order, each with the ``name`` of its
+            modality; or a dict by name, in alphabetical order. An encoder returns tokens
             (B, N, C) and a mask (B, N) or None, and has ``out_dim``, its C.
         dim: Channels D of the tokens that are fused.
         num_classes: Classes.
@@ -55,7 +57,7 @@ class MultimodalClassifier(BaseModel):
 
     def __init__(
         self,
-        encoders: Mapping[str, dict[str, Any]],
+        encoders: Modalities,
         dim: int,
         num_classes: int,
         fusion: dict[str, Any] | None = None,
@@ -74,8 +76,9 @@ class MultimodalClassifier(BaseModel):
         if not encoders:
             raise ValueError('encoders must name at least one modality; got none.')
         self.pool, self.nll_weight = pool, nll_weight
-        self.encoders = ModuleDict({m: build_ours(MODELS, dict(c)) for m, c in encoders.items()})
-        self.modalities = tuple(encoders)
+        specs = specs_by_name(encoders)
+        self.encoders = ModuleDict({m: build_ours(MODELS, dict(c)) for m, c in specs.items()})
+        self.modalities = tuple(specs)
         self.enter = ModuleDict(
             {m: nn.Linear(encoder.out_dim, dim) for m, encoder in self.encoders.items()}
         )

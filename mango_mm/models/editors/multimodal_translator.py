@@ -12,6 +12,7 @@ from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor
 
+from mango_mm.modalities import Modalities, channels_by_name
 from mango_mm.models.editors.translation_generator import TranslationGenerator
 from mango_mm.registry import MODELS
 
@@ -36,7 +37,8 @@ class MultimodalTranslator(BaseEditModel):
     domains are, with ``nll_per_dim`` if there is a flow.
 
     Args:
-        sources: Channels of each source domain, in token order.
+        sources: A list of dicts with ``name`` and ``channels`` of each source domain, in token
+            order.
         encoder: Config of a backbone that delivers a pyramid.
         decoder: Config of a decoder like ``UNetDecoder``.
         neck: Config of a ``FusionNeck`` over the sources, or None for a single source.
@@ -55,7 +57,7 @@ class MultimodalTranslator(BaseEditModel):
 
     def __init__(
         self,
-        sources: Mapping[str, int],
+        sources: Modalities,
         encoder: dict[str, Any],
         decoder: dict[str, Any],
         neck: dict[str, Any] | None = None,
@@ -71,8 +73,8 @@ class MultimodalTranslator(BaseEditModel):
         BaseModel.__init__(self, init_cfg=init_cfg, data_preprocessor=preprocessor)
         if (discriminator is None) != (gan_loss is None):
             raise ValueError('discriminator and gan_loss belong together; got one of them.')
-        self.sources = dict(sources)
-        self.generator = TranslationGenerator(sources, encoder, decoder, neck, shared=shared)
+        self.sources = channels_by_name(sources)
+        self.generator = TranslationGenerator(self.sources, encoder, decoder, neck, shared=shared)
         self.pixel_loss = MODELS.build(pixel_loss or {'type': 'mmagic.L1Loss', 'loss_weight': 1.0})
         self.discriminator = MODELS.build(discriminator) if discriminator else None
         self.gan_loss = MODELS.build(gan_loss) if gan_loss else None

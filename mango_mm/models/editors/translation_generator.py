@@ -50,7 +50,7 @@ class TranslationGenerator(BaseModule):
         self.encoders = ModuleDict(  # mmengine's: torch's would hide init_weights
             {m: build_ours(MODELS, dict(encoder), in_channels=self.sources[m]) for m in names}
         )
-        self.neck = build_ours(MODELS, dict(neck), modalities=list(sources)) if neck else None
+        self.neck = build_ours(MODELS, dict(neck), modalities=list(self.sources)) if neck else None
         if self.neck is not None and not isinstance(self.neck, FusionNeck):
             raise TypeError(f'neck must be a FusionNeck; got {type(self.neck).__name__}.')
         self.decoder = build_ours(MODELS, dict(decoder))

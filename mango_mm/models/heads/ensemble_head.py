@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from mmengine.model import BaseModule, ModuleDict
 from torch import Tensor, nn
 
 from mango_mm.fusion.late import certainty, combine_logits, fused_if_whole
+from mango_mm.modalities import Modalities, specs_by_name
 from mango_mm.models.norms import share_all_but_norms
 from mango_mm.models.presence import presence
 from mango_mm.registry import MODELS, build_ours
@@ -60,7 +61,7 @@ class EnsembleHead(BaseModule):
     def __init__(
         self,
         head: dict[str, Any],
-        modalities: Sequence[str],
+        modalities: Modalities,
         combine: str = 'learned',
         *,
         shared: bool = True,
@@ -69,7 +70,8 @@ class EnsembleHead(BaseModule):
         super().__init__(init_cfg)
         if combine not in COMBINE:
             raise ValueError(f'combine must be one of {COMBINE}; got {combine!r}.')
-        self.modalities, self.combine, self.shared = tuple(modalities), combine, shared
+        self.modalities = tuple(specs_by_name(modalities))
+        self.combine, self.shared = combine, shared
         self.reads = (MODALITIES, FUSED) if combine == 'fused' else (MODALITIES,)
         names = self.modalities + ((FUSED,) if combine == 'fused' else ())
         self.heads = ModuleDict({name: build_ours(MODELS, copy.deepcopy(head)) for name in names})

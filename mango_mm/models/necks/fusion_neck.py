@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from mango_mm.fusion import FusionOutput
 from mango_mm.fusion.tokens import map_to_tokens, tokens_to_map
+from mango_mm.modalities import Modalities, specs_by_name
 from mango_mm.models.compiled_flows import compile_flows
 from mango_mm.models.likelihood_losses import likelihood_losses
 from mango_mm.registry import FUSIONS, MODELS, build_ours
@@ -42,7 +43,8 @@ class FusionNeck(BaseModule):
         ``{modality: pyramid}``, a sequence of pyramids in the order of ``modalities``,
         or one pyramid whose maps hold the modalities' channels one after the other.
 
-    A modality that a sample lacks (``present`` of :meth:`fuse`) is masked out as a whole.
+    A modality that a sample lacks (``present`` of :meth:`fuse`) is masked out as a whole
+    and its tokens are zeros, so that no fusion sees what an encoder makes of a blank image.
 
     Args:
         modalities: Their names, in token order.
@@ -63,7 +65,7 @@ class FusionNeck(BaseModule):
 
     def __init__(
         self,
-        modalities: Sequence[str],
+        modalities: Modalities,
         in_channels: Sequence[int],
         fusion: dict[str, Any] | Sequence[dict[str, Any]],
         stages: Sequence[int] | None = None,
@@ -74,7 +76,7 @@ class FusionNeck(BaseModule):
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        self.modalities = tuple(modalities)
+        self.modalities = tuple(specs_by_name(modalities))
         self.in_channels = tuple(in_channels)
         self.nll_weight = nll_weight
         chosen = tuple(range(len(self.in_channels))) if stages is None else tuple(stages)
@@ -151,7 +153,7 @@ class FusionNeck(BaseModule):
                 tokens = {m: enter[m](x) for m, x in tokens.items()}
             masks = None
             if present is not None:
-                masks = _masks_of(tokens, present)
+                tokens, masks = _without_absent(tokens, present)
             output = fusion(tokens, masks=masks, grid=(int(grid[0]), int(grid[1])))
             outputs[stage] = output
             maps.append(tokens_to_map(output.fused, grid))
@@ -202,7 +204,16 @@ class FusionNeck(BaseModule):
         return {m: [p[i] for p in parts] for i, m in enumerate(self.modalities)}
 
 
-def _masks_of(tokens: Mapping[str, Tensor], present: Tensor) -> dict[str, Tensor]:
-    """Masks, (B, N) each, in which a modality that a sample lacks has no token."""
-    seen = dict(zip(tokens, present.T))
-    return {m: seen[m].to(x.device)[:, None].expand(x.shape[:2]) for m, x in tokens.items()}
+def _without_absent(
+    tokens: Mapping[str, Tensor], present: Tensor
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Tokens with zeros for what is absent, and masks that say so.
+
+    Zeros here as well as in the segmentor's features: between the two lies a linear layer with a
+    bias, and a fusion at one position (concatenation) has no mask to leave a modality out by.
+    """
+    kept, masks = {}, {}
+    for index, (m, x) in enumerate(tokens.items()):
+        masks[m] = present[:, index : index + 1].to(x.device).expand(x.shape[:2])
+        kept[m] = x.masked_fill(~masks[m][..., None], 0.0)
+    return kept, masks

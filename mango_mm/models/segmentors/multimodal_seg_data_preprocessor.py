@@ -6,7 +6,7 @@ without a word, and its forks refuse more than three means.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from mmengine.model import BaseDataPreprocessor
 from mmseg.utils import stack_batch
 from torch import Tensor
 
+from mango_mm.modalities import Modalities, channels_by_name, specs_by_name
 from mango_mm.registry import MODELS
 
 __all__ = ['MultimodalSegDataPreProcessor']
@@ -24,7 +25,7 @@ class MultimodalSegDataPreProcessor(BaseDataPreprocessor):
     """Normalises, pads and batches images whose channels are several modalities.
 
     Args:
-        modalities: For each, in the order of the stack, a dict with ``channels``,
+        modalities: A list of dicts in the order of the stack, each with ``name``, ``channels``,
             ``mean`` and ``std`` (one value per channel, in the modality's unit) and
             optionally ``missing``: the value that marks a pixel without a measurement,
             which is set to the mean. Non-finite values count as missing too.
@@ -44,7 +45,7 @@ class MultimodalSegDataPreProcessor(BaseDataPreprocessor):
 
     def __init__(
         self,
-        modalities: Mapping[str, Mapping[str, Any]],
+        modalities: Modalities,
         size: tuple[int, int] | None = None,
         size_divisor: int | None = None,
         seg_pad_val: int = 255,
@@ -55,7 +56,9 @@ class MultimodalSegDataPreProcessor(BaseDataPreprocessor):
         mean: list[float] = []
         std: list[float] = []
         missing: list[float] = []
-        for name, spec in modalities.items():
+        specs = specs_by_name(modalities)
+        self.channels = channels_by_name(modalities)
+        for name, spec in specs.items():
             for key in ('mean', 'std'):
                 if len(spec.get(key, ())) != spec['channels']:
                     raise ValueError(
@@ -67,7 +70,6 @@ class MultimodalSegDataPreProcessor(BaseDataPreprocessor):
             mean += spec['mean']
             std += spec['std']
             missing += [float(spec.get('missing', float('nan')))] * spec['channels']
-        self.channels = {name: spec['channels'] for name, spec in modalities.items()}
         self.size, self.size_divisor = size, size_divisor
         self.seg_pad_val, self.test_cfg = seg_pad_val, test_cfg
         for name, values in (('mean', mean), ('std', std), ('missing', missing)):
