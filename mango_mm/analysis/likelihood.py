@@ -90,12 +90,15 @@ def measure_likelihood(
     """
     if split not in SPLITS:
         raise ValueError(f'split must be one of {SPLITS}; got {split!r}.')
-    read, model = open_model(config, checkpoint, options=options)
-    if not any(isinstance(m, MangoFusion) for m in model.modules()):
-        raise TypeError(
-            f'a likelihood needs a model with a MangoFusion; {config} has a '
-            f'{type(model).__name__} without one.'
-        )
+
+    def has_a_flow(model: torch.nn.Module) -> None:
+        if not any(isinstance(m, MangoFusion) for m in model.modules()):
+            raise TypeError(
+                f'a likelihood needs a model with a MangoFusion; {config} has a '
+                f'{type(model).__name__} without one.'
+            )
+
+    read, model = open_model(config, checkpoint, options=options, check=has_a_flow)
     recorder = FusionRecorder(model)
     loader = Runner.build_dataloader(in_order(read[f'{split}_dataloader']))
     found: list[SampleLikelihood] = []

@@ -85,7 +85,19 @@ class RobustnessCheck:
         density: str | Path | None = None,
     ) -> None:
         require_host('sklearn', 'RobustnessCheck')
-        self.config, self.model = open_model(config, checkpoint, options=options)
+
+        def is_read_by_a_head(model: Any) -> None:
+            try:
+                recognition_task_of(model, f'robustness of {config}').head_input  # noqa: B018
+            except TypeError as error:
+                raise TypeError(
+                    'robustness is checked of a segmentor or of a classifier with a fusion; '
+                    f'{config} has a {type(model).__name__}: {error}'
+                ) from error
+
+        self.config, self.model = open_model(
+            config, checkpoint, options=options, check=is_read_by_a_head
+        )
         self.task = recognition_task_of(self.model, f'robustness of {config}')
         self._density = None if density is None else load_density(density)
         self._recorder = None if density is None else FusionRecorder(self.model)

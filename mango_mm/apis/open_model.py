@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -22,6 +22,7 @@ def open_model(
     *,
     options: Mapping[str, Any] | None = None,
     device: str = 'cpu',
+    check: Callable[[Any], Any] | None = None,
 ) -> tuple[Config, Any]:
     """The config and its model in evaluation mode.
 
@@ -33,6 +34,7 @@ def open_model(
             weights as initialised, without any pretrained file.
         options: Overrides of the config.
         device: Where the model lies.
+        check: Called with the model before weights are loaded; raises if it is of no use.
 
     Raises:
         FileNotFoundError: If config or checkpoint do not exist.
@@ -49,6 +51,8 @@ def open_model(
         given = {k: v for k, v in given.items() if v is not None}
     _drop_pretrained(given)
     model: Any = MODELS.build(given)
+    if check is not None:
+        check(getattr(model, 'student', model))
     if checkpoint is None:
         model.init_weights()
     else:

@@ -13,7 +13,7 @@ from mango_mm.apis.overrides import check_counts, check_keys
 
 TOOLS = sorted(
     p for p in (ROOT / 'tools').rglob('*.py')
-    if p.name not in ('setup_env.py', 'attention_layers.py')
+    if p.name not in ('setup_env.py', 'gpu.py')  # these run where no host is installed
     and (p.parent.name, p.name) != ('benchmark', 'report.py')
 )  # fmt: skip
 M = str(MANGO)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import algorithms as st
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch.distributions import Bernoulli, Categorical, kl_divergence
 
 from mango_mm.fusion.late import certainty, combine_logits

@@ -62,7 +62,7 @@ def test_clean_answers_are_those_of_a_test_and_degraded_ones_differ(work):
     ]  # fmt: skip
     # By hand: the same samples, darkened in the file's stead.
     step = dict(type='mango_mm.Degrade', kind='rgb_blackout', severity=5)
-    dark = check.ask('val', step)
+    dark = check.evaluate('val', step)
     wanted = auroc(check.clean.scores['entropy'], dark.scores['entropy'])
     assert lines[0]['auroc']['entropy'] == pytest.approx(wanted)
     assert dark.scores['likelihood'] != check.clean.scores['likelihood']

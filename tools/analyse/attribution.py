@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from mango_mm.analysis.attribution import Attribution, Explanation
 from mango_mm.apis.command import Parser, positive_int, run_tool
+from mango_mm.models.tasks import SegmentationTask
 from mango_mm.visualization.attribution import draw_attributions, draw_shares
 from mango_mm.visualization.domains import modality_images
 
@@ -83,7 +84,7 @@ def main() -> None:
         {f'{Path(one.name).stem} {one.target}': one.shares for one in found},
         args.out / 'shares.png',
     )
-    if not attribution.movies:
+    if isinstance(attribution.task, SegmentationTask):
         contributions, arrivals = rows_of(found, attribution.model.data_preprocessor.channels)
         if contributions:
             draw_attributions(contributions, args.out / 'contributions.png')
