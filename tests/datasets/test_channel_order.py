@@ -43,6 +43,7 @@ def swapped(config):
     return config
 
 
+@pytest.mark.slow
 def test_training_and_inference_refuse_it_before_the_first_step(tmp_path, monkeypatch):
     rooms = make_rooms(tmp_path / 'rooms')
     monkeypatch.setenv('MANGO_MINI_ROOMS', str(rooms))

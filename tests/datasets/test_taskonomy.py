@@ -113,6 +113,7 @@ def prepare(*arguments):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_domains_are_made_from_rgbd_frames_and_only_once(rooms, tmp_path):
     done = prepare(rooms, tmp_path / 'out')
     assert done.returncode == 0, done.stderr

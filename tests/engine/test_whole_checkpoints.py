@@ -18,6 +18,8 @@ from mango_mm.engine import whole_files
 from mango_mm.engine.hooks import WholeCheckpointHook
 from mango_mm.engine.whole_files import PARTIAL, WholeFileBackend, remove_partial_files, write_whole
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_file_is_replaced_whole_and_nothing_is_left_beside_it(tmp_path):
     path = tmp_path / 'new' / 'a.pth'

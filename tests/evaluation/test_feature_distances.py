@@ -99,6 +99,7 @@ def test_inception_gives_the_features_of_mmagics(weights):
     torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_only_the_published_file_makes_it_fid(weights, monkeypatch):
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:8]
     unknown = InceptionFeatures(str(weights))

@@ -13,6 +13,8 @@ from mango_mm.flows.triangular_attention import KERNELS, mix, solve
 from mango_mm.flows.triangular_attention.probe import forget
 from mango_mm.fusion import MangoFusion
 
+pytestmark = pytest.mark.slow
+
 N, D = 11, 8
 
 
@@ -57,7 +59,6 @@ def test_compile_captures_everything_and_changes_nothing(layer):
             torch.testing.assert_close(got, wanted)
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(
     os.environ.get('MANGO_RELIABILITY') != 'full' or shutil.which('g++') is None,
     reason='two minutes and a compiler; make soak runs it',

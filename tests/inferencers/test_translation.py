@@ -57,6 +57,7 @@ def test_folders_and_batches_give_what_single_samples_give(views, infer):
         np.testing.assert_allclose(one['image'], alone['image'], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_tool_takes_folders(views, tmp_path):
     pairs = [f'{m}={views / m}' for m in ('rgb', 'edge_occlusion')]
 

@@ -206,6 +206,7 @@ def config(rooms, work_dir, model, iterations):
     ))  # fmt: skip
 
 
+@pytest.mark.slow
 def test_from_pretraining_to_pictures(rooms, tmp_path):
     run = Runner.from_cfg(config(rooms, tmp_path / 'ae', copy.deepcopy(AE), 60))
     before = run.val()

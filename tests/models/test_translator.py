@@ -188,6 +188,7 @@ def rooms(tmp_path_factory):
     )
 
 
+@pytest.mark.slow
 def test_training_through_the_runner_lowers_the_error(rooms, tmp_path):
     torch.manual_seed(0)
     np.random.seed(0)
@@ -209,6 +210,7 @@ def test_training_through_the_runner_lowers_the_error(rooms, tmp_path):
     assert after['MAE'] == pytest.approx(total / count, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_resumes_to_the_same_weights(rooms, tmp_path):
     whole = runner(rooms, tmp_path / 'whole', 8)
     whole.train()
@@ -294,6 +296,7 @@ def test_a_discriminator_without_an_optimiser_or_a_loss_is_named():
         build(gan_loss=GAN['gan_loss'])
 
 
+@pytest.mark.slow
 def test_training_with_a_discriminator_through_the_runner_resumes_bit_equal(rooms, tmp_path):
     model = {**copy.deepcopy(MODEL), **GAN}
 

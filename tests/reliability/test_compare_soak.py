@@ -17,6 +17,8 @@ import pytest
 import yaml
 from rooms import ROOT, SHORT, iterations, make_rooms
 
+pytestmark = pytest.mark.slow
+
 FULL = os.environ.get('MANGO_RELIABILITY') == 'full'
 KILLS = 24 if FULL else 3
 HOW = [signal.SIGKILL, signal.SIGTERM, signal.SIGINT]
@@ -82,7 +84,6 @@ def core(lines):
     )
 
 
-@pytest.mark.slow
 def test_a_comparison_survives_being_killed_at_any_moment(suite, tmp_path, reliability):
     suite, count = suite
     rng, out = random.Random(0), tmp_path / 'out'

@@ -13,6 +13,8 @@ from training_step import MINI, Step, distance, flatten
 from mango_mm.datasets.mini.write_movies import write_movies
 from mango_mm.datasets.mini.write_rooms import write_rooms
 
+pytestmark = pytest.mark.slow
+
 # dtype -> (losses, gradients): relative distance from float32
 HALF = {torch.float16: (4e-3, 2e-2), torch.bfloat16: (1e-2, 5e-2)}
 MLA = (5e-3, 0.2)  # a turn per modality, of which the second starts where the first ended
@@ -60,7 +62,6 @@ def assert_near(got, wanted, bounds, what):
     return gap, apart
 
 
-@pytest.mark.slow
 def test_half_precision_and_single_samples(data, tmp_path, reliability):
     worst = {dtype: [0.0, 0.0] for dtype in HALF}
     for path in MINI:
@@ -98,7 +99,6 @@ def group_norms(config):
         config.model.decode_head.norm_cfg = dict(type='GN', num_groups=4)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     'stem', ALWAYS[: 3 if os.environ.get('MANGO_RELIABILITY') == 'full' else 1]
 )

@@ -11,6 +11,8 @@ from rooms import MANGO, ROOT, SHORT, environment, iterations, make_rooms
 BLOCK = """
 import sys
 
+pytestmark = pytest.mark.slow
+
 def refuse(event, arguments):
     if event in ('socket.getaddrinfo', 'socket.gethostbyname', 'socket.sendto'):
         raise PermissionError(f'no network in this test: {event} {arguments}')
@@ -48,7 +50,6 @@ def test_the_block_blocks(blocked):
         assert 'no network in this test' in done.stderr
 
 
-@pytest.mark.slow
 def test_training_testing_and_the_demo_work_without_a_network(blocked, tmp_path, reliability):
     make_rooms(tmp_path / 'rooms')
     done = run(blocked, ROOT / 'tools/train.py', MANGO, '--work-dir', tmp_path / 'w',

@@ -15,6 +15,8 @@ from rooms import MANGO, ROOT, environment, make_rooms
 
 from mango_mm.checkpoints import find_checkpoint, load_safely
 
+pytestmark = pytest.mark.slow
+
 CONFIG = """
 _base_ = {base!r}
 custom_imports = dict(imports=['mango_mm', 'curve'], allow_failed_imports=False)
@@ -92,7 +94,6 @@ def train(rooms, folder, processes):
     return curve, [{k: s[k] for k in ('mIoU', 'aAcc', 'nll_per_dim')} for s in scores], saved
 
 
-@pytest.mark.slow
 def test_one_two_and_four_processes_give_one_curve(rooms, tmp_path, reliability):
     alone, scores, weights = train(rooms, tmp_path, 1)
     flags = [v for k, v in weights.items() if k.endswith('initialised')]
@@ -129,7 +130,6 @@ model = dict(neck=dict(fusion=dict(recipe={recipe}, depth={depth}, with_cp=True)
 """
 
 
-@pytest.mark.slow
 def test_fsdp_trains_the_deep_flow_like_one_process(rooms, tmp_path, reliability):
     """L = 16 with gradient checkpointing, resumed once; its checkpoint is an ordinary one."""
     recipe = ['mmca', 'imca', 'lica', 'coupling']
@@ -174,7 +174,6 @@ def test_fsdp_trains_the_deep_flow_like_one_process(rooms, tmp_path, reliability
     reliability.cases()
 
 
-@pytest.mark.slow
 def test_a_rank_that_dies_ends_the_run_which_resumes_to_the_same(rooms, tmp_path, reliability):
     env = environment_for(rooms, tmp_path, 2)
     run = subprocess.Popen(

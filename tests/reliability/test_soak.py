@@ -17,6 +17,8 @@ from mango_mm.checkpoints import find_checkpoint, load_safely
 from mango_mm.datasets.mini.write_movies import write_movies
 from mango_mm.datasets.mini.write_rooms import write_rooms
 
+pytestmark = pytest.mark.slow
+
 ITERATIONS, EVERY = 6, 2
 KINDS = ('time', 'write', 'full', 'step', 'val', 'worker')
 MOMENTS = ('half', 'fsync', 'replace', 'after')
@@ -116,7 +118,6 @@ REASONS = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize('task', ['segmentation', 'movies', 'translation'])
 def test_killed_runs_resume_to_the_same_result(launcher, task, tmp_path, reliability):
     rounds = reliability.scale(short=3, full=40)

@@ -14,6 +14,8 @@ from mango_mm.apis import test as evaluate
 from mango_mm.datasets.mini.write_movies import write_movies
 from mango_mm.inferencers import MangoInferencer
 
+pytestmark = pytest.mark.slow
+
 ROOMS = 'small_1xb8-600it_mini-rooms-72x96'
 MOVIES = 'small_1xb32-1000it_movies-96x64'
 NAMES = {ROOMS: ('rgb', 'depth'), MOVIES: ('image', 'text')}
@@ -132,7 +134,6 @@ leave_process_group()
 """
 
 
-@pytest.mark.slow
 def test_two_processes_alternate_as_one_with_the_whole_batch(workplace, tmp_path):
     tests = str(ROOT / 'tests/models')
     worker = tmp_path / 'worker.py'
@@ -155,7 +156,6 @@ def test_two_processes_alternate_as_one_with_the_whole_batch(workplace, tmp_path
         torch.testing.assert_close(value, model.state_dict()[name], rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize('name', ['mla/mla', 'tokenfusion/tokenfusion-blocks'])
 def test_two_processes_train_through_the_tool(name, workplace, tmp_path):
     config = ROOT / f'configs/{name}_{ROOMS}.py'

@@ -10,6 +10,8 @@ from PIL import Image
 
 from mango_mm.benchmarking.measuring import Spread
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ('--rounds', '1', '--seconds', '0')
 SMALL_CONFIGS = {

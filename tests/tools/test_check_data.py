@@ -20,6 +20,7 @@ def rooms(tmp_path, monkeypatch):
     return root
 
 
+@pytest.mark.slow
 def test_healthy_data_have_no_problem_and_the_example_runs(rooms):
     problems, counts = check_data(MANGO)
     assert problems == []

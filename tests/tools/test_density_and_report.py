@@ -11,6 +11,8 @@ from rooms import MANGO, ROOT, SHORT, iterations, make_rooms, run
 from mango_mm.analysis.fit_density import load_density
 from mango_mm.visualization.report import Section, markdown_tables, render_page, report_of
 
+pytestmark = pytest.mark.slow
+
 FIT = ROOT / 'tools/analyse/fit_density.py'
 ROBUSTNESS = ROOT / 'tools/analyse/robustness.py'
 REPORT = ROOT / 'tools/analyse/report.py'

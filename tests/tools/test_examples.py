@@ -11,6 +11,8 @@ import pytest
 from rooms import MANGO, ROOT, SHORT, iterations, make_rooms, run
 from test_robustness import CONCAT
 
+pytestmark = pytest.mark.slow
+
 TOOLS = ('likelihood', 'robustness', 'attribution', 'fit_density', 'report')
 WORKERS = [o for o in SHORT if 'workers' in o]
 SHORTER = {

@@ -13,6 +13,8 @@ from rooms import run as run_on
 from mango_mm.datasets.mini.write_movies import write_movies
 from mango_mm.inferencers import MangoInferencer, MovieInferencer
 
+pytestmark = pytest.mark.slow
+
 CONFIG = ROOT / 'configs/mango/mango-l2_small_1xb32-600it_mini-movies-96x64.py'
 OPTIONS = [*SHORT, 'train_dataloader.batch_size=8', 'val_dataloader.batch_size=3']
 
@@ -72,7 +74,6 @@ def test_a_resumed_run_ends_with_the_same_weights(trained, environ, tmp_path):
         torch.testing.assert_close(resumed[name], wanted, rtol=0, atol=0, msg=name)
 
 
-@pytest.mark.slow
 def test_two_processes_train_with_one_vocabulary_and_the_same_thresholds(environ, tmp_path):
     run('-m', 'torch.distributed.run', '--nproc_per_node=2', '--standalone',
         ROOT / 'tools/train.py', CONFIG, '--work-dir', tmp_path, '--launcher', 'pytorch',
@@ -132,7 +133,6 @@ def test_the_inference_tool_prints_json(trained, environ, movies, tmp_path):
     assert 'must be MODALITY=VALUE' in done.stderr
 
 
-@pytest.mark.slow
 def test_the_demo_trains_tests_and_draws(tmp_path):
     data = write_movies(tmp_path / 'movies', train=24, dev=7, test=7)
     recipe = data / 'complete.txt'  # few movies under the name of the demo's

@@ -11,7 +11,10 @@ from mango_mm.visualization.report import Section, render_page
 
 CHROMIUM = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))),
                 None)  # fmt: skip
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason='no Chromium on this machine')
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason='no Chromium on this machine'),
+]
 
 
 def look_at(page, folder, width):

@@ -78,6 +78,7 @@ def test_movies_have_degraded_plots(work):
         check.check(['shift'])
 
 
+@pytest.mark.slow
 def test_the_tool_writes_tables_and_plots(work, tmp_path):
     short = [
         o for o in SHORT if o.startswith(('val_', 'train_dataloader.num', 'train_dataloader.p'))

@@ -13,6 +13,8 @@ from rooms import run as run_on
 from mango_mm.analysis.translations import draw_translations
 from mango_mm.datasets.mini.write_rooms import write_rooms
 
+pytestmark = pytest.mark.slow
+
 MMAGIC_TOOLS = Path(mmagic.__file__).parent / '.mim' / 'tools'
 CONFIG = ROOT / 'configs/mango/mango-l1-rgb-edge2depth_small_1xb8-600it_mini-rooms-96x128.py'
 OPTIONS = [*SHORT, 'val_dataloader.batch_size=2']
@@ -89,7 +91,6 @@ def test_mmagics_packaged_tools_run_the_same_config_to_the_same_numbers(rooms, t
     assert 'MAE: ' in printed
 
 
-@pytest.mark.slow
 def test_a_resumed_run_ends_with_the_same_weights(rooms, trained, tmp_path):
     run(rooms, ROOT / 'tools/train.py', CONFIG, '--work-dir', tmp_path,
         '--cfg-options', *OPTIONS, *iterations(2, 2))  # fmt: skip
@@ -103,7 +104,6 @@ def test_a_resumed_run_ends_with_the_same_weights(rooms, trained, tmp_path):
         torch.testing.assert_close(resumed[name], wanted, rtol=0, atol=0, msg=name)
 
 
-@pytest.mark.slow
 def test_two_gloo_processes_train(rooms, tmp_path):
     run(rooms, '-m', 'torch.distributed.run', '--nproc_per_node=2', '--standalone',
         ROOT / 'tools/train.py', CONFIG, '--work-dir', tmp_path, '--launcher', 'pytorch',
@@ -113,7 +113,6 @@ def test_two_gloo_processes_train(rooms, tmp_path):
     assert (tmp_path / 'iter_2.pth').is_file()
 
 
-@pytest.mark.slow
 def test_two_gloo_processes_train_with_a_discriminator(rooms, tmp_path):
     config = tmp_path / 'gan.py'
     config.write_text(f"""
@@ -140,7 +139,6 @@ model_wrapper_cfg = dict(type='MMSeparateDistributedDataParallel')
     assert (tmp_path / 'work/iter_3.pth').is_file()
 
 
-@pytest.mark.slow
 def test_the_demo_trains_prints_a_table_and_draws(tmp_path):
     write_rooms(tmp_path / 'data', train=240, val=60, size=(16, 24), taskonomy=True)
     recipe = tmp_path / 'data/complete.txt'  # small images under the name of the demo's

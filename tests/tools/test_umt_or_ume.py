@@ -5,6 +5,8 @@ import json
 import pytest
 from rooms import ROOT, run
 
+pytestmark = pytest.mark.slow
+
 TOOL = ROOT / 'tools/analyse/umt_or_ume.py'
 
 
