@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.registry import init_default_scope
-from rooms import ROOT, environment
+from rooms import MANGO, ROOT, SHORT, environment, iterations, make_rooms, run
 
+from mango_mm.checkpoints import find_checkpoint
 from mango_mm.registry import MODELS
 
 EAGER = dict(backend='aot_eager')  # the same graphs without generated code
@@ -102,3 +103,28 @@ def test_two_processes_with_compiled_flows_give_the_gradients_of_one(tmp_path):
 def test_anything_but_a_switch_or_options_is_refused(kind):
     with pytest.raises(TypeError, match=f'compile must be True, False or a dict .* got {kind!r}'):
         neck(compile=kind)
+
+
+@pytest.mark.slow
+def test_a_compiled_run_that_was_stopped_resumes_to_the_same_weights(tmp_path):
+    rooms = make_rooms(tmp_path / 'rooms')
+    config = tmp_path / 'compiled.py'
+    config.write_text(
+        f"_base_ = '{MANGO}'\nmodel = dict(neck=dict(compile=dict(backend='aot_eager')))\n"
+    )
+
+    def trained(name, count, *more):
+        done = run(
+            rooms, 'tools/train.py', config, '--work-dir', tmp_path / name, *more, '--cfg-options',
+            *SHORT, *iterations(count, 2), cwd=ROOT, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-2000:]
+        path = find_checkpoint(tmp_path / name)
+        return torch.load(path, weights_only=True)['state_dict']
+
+    whole = trained('whole', 4)
+    trained('stopped', 2)
+    resumed = trained('stopped', 4, '--resume')
+    assert resumed.keys() == whole.keys()
+    for name, value in whole.items():
+        torch.testing.assert_close(resumed[name], value, rtol=0, atol=0, msg=name)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from rooms import MANGO, ROOT, SHORT, environment, iterations, make_rooms
 
+pytestmark = pytest.mark.slow
+
 BLOCK = """
 import sys
-
-pytestmark = pytest.mark.slow
 
 def refuse(event, arguments):
     if event in ('socket.getaddrinfo', 'socket.gethostbyname', 'socket.sendto'):

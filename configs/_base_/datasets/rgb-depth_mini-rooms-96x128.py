@@ -2,7 +2,7 @@
 data_root = '{{$MANGO_MINI_TASKONOMY:data/mini_taskonomy}}'
 crop_size = (96, 128)
 modalities = [dict(name='rgb', channels=3), dict(name='depth_euclidean', channels=1)]
-sources = list(modalities)
+sources = [m['name'] for m in modalities]
 train_pipeline = [
     dict(type='mango_mm.LoadDomains'),
     dict(type='mango_mm.ResizeDomains', size=(104, 140)),

@@ -14,7 +14,7 @@ import torch
 from mmengine.model import BaseModule, ModuleDict
 from torch import Tensor
 
-from mango_mm.modalities import Modalities, channels_by_name
+from mango_mm.modalities import Modalities, channels_by_name, specs_by_name
 from mango_mm.models.norms import share_all_but_norms
 from mango_mm.registry import MODELS, build_ours
 
@@ -29,11 +29,16 @@ class MultiStreamBackbone(BaseModule):
     """One stream of features per modality.
 
     A modality of one channel (depth) is repeated to three, so that weights trained on
-    RGB fit every stream; give them in the backbone's own ``init_cfg``. One modality is
-    the unimodal baseline: its features are returned as the host expects, without a neck.
+    RGB fit every stream; give them in the backbone's own ``init_cfg``. A stream of any other
+    number of channels is built with that ``in_channels``; of pretrained weights all but its first
+    layer fit, which the log says. One modality is the unimodal baseline: its features are returned
+    as the host expects, without a neck.
 
     Args:
         backbone: Config of any registered backbone.
+        backbones: Configs of backbones that differ from it, a list of dicts each with the ``name``
+            of its modality. Where they deliver other channels, say so in ``in_channels`` of
+            :class:`~mango_mm.models.FusionNeck`.
         modalities: A list of dicts with ``name`` and ``channels``, in the order in which they are
             stacked.
         use: Those that get a stream; None: all. With one name this is the unimodal
@@ -43,8 +48,8 @@ class MultiStreamBackbone(BaseModule):
         init_cfg: The same as in mmengine.
 
     Raises:
-        ValueError: If ``sharing`` is unknown or a modality has neither 1 nor 3 channels
-            and the backbone does not say how many it reads.
+        ValueError: If ``sharing`` is unknown, or modalities that share weights have neither one
+            channel nor as many as the backbone reads, or backbones of their own.
     """
 
     def __init__(
@@ -53,6 +58,7 @@ class MultiStreamBackbone(BaseModule):
         modalities: Modalities,
         use: Sequence[str] | None = None,
         sharing: str = 'separate',
+        backbones: Modalities | None = None,
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -66,20 +72,42 @@ class MultiStreamBackbone(BaseModule):
         unknown = [name for name in self.use if name not in self.channels]
         if unknown or not self.use:
             raise ValueError(f'use must name some of {list(self.channels)}; got {self.use}.')
-        self.reads = int(backbone.get('in_channels', STREAM_CHANNELS))
-        for name in self.use:
-            channels = self.channels[name]
-            if channels not in (1, self.reads):
-                raise ValueError(
-                    f'modality {name!r} must have 1 channel or the {self.reads} that the backbone '
-                    f"reads; got {channels}. Set the backbone's in_channels."
-                )
+        configs = self._configs(backbone, backbones)
+        self.reads = {
+            name: int(c.get('in_channels', STREAM_CHANNELS)) for name, c in configs.items()
+        }
         built = self.use[:1] if sharing == 'shared' else self.use
         self.streams = ModuleDict(  # mmengine's: torch's would hide init_weights
-            {name: build_ours(MODELS, copy.deepcopy(backbone)) for name in built}
+            {name: build_ours(MODELS, configs[name]) for name in built}
         )
         if sharing == 'shared_but_norms':
             share_all_but_norms(list(self.streams.values()))
+
+    def _configs(
+        self, backbone: dict[str, Any], backbones: Modalities | None
+    ) -> dict[str, dict[str, Any]]:
+        """The backbone of every stream, which reads as many channels as its modality has."""
+        own = specs_by_name(backbones or {})
+        unknown = [name for name in own if name not in self.channels]
+        if unknown or (own and self.sharing != 'separate'):
+            raise ValueError(
+                f'backbones must be of some of {list(self.channels)}, and sharing separate; got '
+                f'{list(own)} and {self.sharing!r}.'
+            )
+        configs = {}
+        for name in self.use:
+            config = copy.deepcopy(dict(own.get(name) or backbone))
+            reads, channels = config.get('in_channels', STREAM_CHANNELS), self.channels[name]
+            if channels not in (1, reads):
+                if self.sharing != 'separate':
+                    raise ValueError(
+                        f'modality {name!r} must have 1 channel or the {reads} that the backbone '
+                        f"reads, because streams share weights; got {channels}. Set the backbone's "
+                        "in_channels, or sharing='separate'."
+                    )
+                config['in_channels'] = channels
+            configs[name] = config
+        return configs
 
     def init_weights(self) -> None:
         super().init_weights()
@@ -100,7 +128,7 @@ class MultiStreamBackbone(BaseModule):
             )
         parts = inputs.split(wanted, dim=1)
         return {
-            name: part.expand(-1, self.reads, -1, -1) if part.shape[1] == 1 else part
+            name: part.expand(-1, self.reads[name], -1, -1) if part.shape[1] == 1 else part
             for name, part in zip(self.channels, parts)
             if name in self.use
         }

@@ -48,7 +48,10 @@ class FusionNeck(BaseModule):
 
     Args:
         modalities: Their names, in token order.
-        in_channels: Channels of each stage of one modality.
+        in_channels: Channels of each stage of one modality; or, where backbones differ, a list of
+            dicts, each with the ``name`` of a modality and its ``channels``. The fused maps have
+            those of the first, and its size at every stage; maps of other sizes are resampled to it
+            bilinearly, of other channels brought to one width by a linear layer.
         fusion: Config of a fusion, or one per entry of ``stages``. Only what it
             decides itself: modalities, channels and sizes come from here.
         stages: Where it acts; None: at every stage.
@@ -66,7 +69,7 @@ class FusionNeck(BaseModule):
     def __init__(
         self,
         modalities: Modalities,
-        in_channels: Sequence[int],
+        in_channels: Sequence[int] | Modalities,
         fusion: dict[str, Any] | Sequence[dict[str, Any]],
         stages: Sequence[int] | None = None,
         other: dict[str, Any] | None = None,
@@ -77,7 +80,8 @@ class FusionNeck(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         self.modalities = tuple(specs_by_name(modalities))
-        self.in_channels = tuple(in_channels)
+        self.stage_channels = self._stage_channels(in_channels)
+        self.in_channels = self.stage_channels[self.modalities[0]]
         self.nll_weight = nll_weight
         chosen = tuple(range(len(self.in_channels))) if stages is None else tuple(stages)
         if any(not 0 <= s < len(self.in_channels) for s in chosen):
@@ -95,9 +99,13 @@ class FusionNeck(BaseModule):
             fused_here = stage in by_stage
             tokens = dim if dim is not None and fused_here else channels
             self.enter.append(
-                nn.ModuleDict({m: nn.Linear(channels, tokens) for m in self.modalities})
-                if tokens != channels
-                else nn.ModuleDict()
+                nn.ModuleDict(
+                    {
+                        m: nn.Linear(self.stage_channels[m][stage], tokens)
+                        for m in self.modalities
+                        if self.stage_channels[m][stage] != tokens
+                    }
+                )
             )
             config = by_stage[stage] if fused_here else other or dict(type='ConcatFusion')
             self.fusions.append(
@@ -107,6 +115,18 @@ class FusionNeck(BaseModule):
             )
         compile_flows(self.fusions, compile)
         self._warned = False
+
+    def _stage_channels(self, in_channels: Any) -> dict[str, tuple[int, ...]]:
+        """Channels of every stage, by modality."""
+        given = list(in_channels)
+        if all(isinstance(c, int) for c in given):
+            return dict.fromkeys(self.modalities, tuple(given))
+        found = {m: tuple(spec['channels']) for m, spec in specs_by_name(in_channels).items()}
+        if set(found) != set(self.modalities) or len({len(c) for c in found.values()}) != 1:
+            raise ValueError(
+                f'in_channels must have as many stages for each of {self.modalities}; got {found}.'
+            )
+        return found
 
     def init_weights(self) -> None:
         """Initialise, then put every fusion back to its own start.
@@ -148,9 +168,8 @@ class FusionNeck(BaseModule):
         for stage, (enter, fusion) in enumerate(zip(self.enter, self.fusions)):
             stage_maps = {m: pyramids[m][stage] for m in self.modalities}
             grid = next(iter(stage_maps.values())).shape[-2:]
-            tokens = {m: map_to_tokens(x) for m, x in stage_maps.items()}
-            if len(enter):
-                tokens = {m: enter[m](x) for m, x in tokens.items()}
+            tokens = {m: map_to_tokens(_resampled(x, grid)) for m, x in stage_maps.items()}
+            tokens = {m: enter[m](x) if m in enter else x for m, x in tokens.items()}
             masks = None
             if present is not None:
                 tokens, masks = _without_absent(tokens, present)
@@ -186,9 +205,9 @@ class FusionNeck(BaseModule):
             pyramids = dict(zip(self.modalities, features))
         for m, pyramid in pyramids.items():
             channels = tuple(x.shape[1] for x in pyramid)
-            if channels != self.in_channels:
+            if channels != self.stage_channels[m]:
                 raise ValueError(
-                    f'FusionNeck was built for in_channels {self.in_channels}; '
+                    f'FusionNeck was built for in_channels {self.stage_channels[m]}; '
                     f'the features of {m!r} have {channels}.'
                 )
         return pyramids
@@ -202,6 +221,13 @@ class FusionNeck(BaseModule):
             )
         parts = [x.chunk(len(self.modalities), dim=1) for x in maps]
         return {m: [p[i] for p in parts] for i, m in enumerate(self.modalities)}
+
+
+def _resampled(x: Tensor, size: Sequence[int]) -> Tensor:
+    """A map (B, C, H, W) at another size; the same where it has it."""
+    if tuple(x.shape[-2:]) == tuple(size):
+        return x
+    return nn.functional.interpolate(x, tuple(size), mode='bilinear', align_corners=False)
 
 
 def _without_absent(
