@@ -99,9 +99,7 @@ def test_wrong_options_are_named(options, message):
 def test_wrong_channels_are_named():
     with pytest.raises(ValueError, match='4 channels in all; got an input of 3'):
         build()(torch.randn(1, 3, 32, 32))
-    with pytest.raises(
-        ValueError, match="'hyper' must have 1 channel .* share weights; got 5"
-    ):
+    with pytest.raises(ValueError, match="'hyper' must have 1 channel .* share weights; got 5"):
         MultiStreamBackbone(MIT, dict(hyper=5), sharing='shared')
 
 
