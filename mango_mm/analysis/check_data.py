@@ -58,7 +58,8 @@ def check_data(
         config: Of a training.
         splits: Which to check; those that share a data set are read once.
         options: Overrides of the config.
-        say: Called with the classes' shares in every split, a line each.
+        say: Called with the classes' shares in every split, and with what samples lack, a line
+            each.
 
     Returns:
         The problems, in order, and the number of samples of every split.
@@ -100,6 +101,7 @@ def check_data(
                 Problem(split, n, 'is in the training split too.') for n in names if n in trained
             ]
         problems += _look_at_labels(dataset, split, loader.dataset.pipeline, say)
+        _say_what_is_absent(dataset, split, names, say)
         steps = [build_ours(TRANSFORMS, dict(t)) for t in _loading(loader.dataset.pipeline)]
         for index in tqdm(range(len(dataset)), desc=f'check {split}', unit='sample'):
             for message in _look_at(dataset.get_data_info(index), steps):
@@ -125,6 +127,22 @@ def _look_at_labels(
     classes, counts = int(steps[0]['num_classes']), dataset.count_labels()
     say(f'{split}: {counts.table(classes)}')
     return [Problem(split, '', f'{message} ({counts})') for message in counts.problems(classes)]
+
+
+def _say_what_is_absent(
+    dataset: Any, split: str, names: Sequence[str], say: Callable[[str], None]
+) -> None:
+    """Samples without a modality, where the data set takes them: how many, and the first."""
+    lacking: dict[str, list[str]] = {}
+    for index, name in enumerate(names):
+        for modality, there in (dataset.get_data_info(index).get('present') or {}).items():
+            if not there:
+                lacking.setdefault(modality, []).append(name)
+    for modality, found in lacking.items():
+        say(
+            f'{split}: {len(found)} of {len(names)} samples lack {modality}: '
+            f'{", ".join(found[:3])}{", ..." if len(found) > 3 else ""}'
+        )
 
 
 def _loading(pipeline: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

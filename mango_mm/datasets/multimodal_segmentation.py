@@ -22,12 +22,14 @@ from mmengine.dataset import BaseDataset
 
 from mango_mm.datasets.draws import SeededDraws
 from mango_mm.datasets.label_counts import LabelCounts
+from mango_mm.datasets.transforms.missing import hand_on_present
 from mango_mm.files import inside, read_image, read_lines
 from mango_mm.registry import DATASETS
 
 __all__ = ['MultimodalSegDataset']
 
 LAYOUTS = ('tab_list', 'dformer')
+MISSING = ('error', 'absent')
 PATH_KEYS = {'rgb': 'img_path', 'label': 'seg_map_path'}  # mmseg's names; others: <modality>_path
 
 
@@ -45,11 +47,15 @@ class MultimodalSegDataset(SeededDraws, BaseDataset):
         void_zero: Labels are 1..K with 0 = void; None: as the layout says.
         check_files: Look for every file when the dataset is built, so that a missing
             one is found before hours of training, not during them.
+        missing: ``'error'``, or ``'absent'``: a sample whose file of a modality does not exist
+            has ``present`` in its metainfo, in which that modality is False. Fusions, heads and
+            inference leave it out; the label map must exist all the same.
         **others: As in mmengine's BaseDataset.
 
     Raises:
         FileNotFoundError: If the list or a file in it does not exist.
-        ValueError: If a line does not fit the layout or a modality is not in the data.
+        ValueError: If a line does not fit the layout, a modality is not in the data, or a sample
+            has none of them.
     """
 
     FOLDERS: dict[str, tuple[str, str]] = {
@@ -69,8 +75,12 @@ class MultimodalSegDataset(SeededDraws, BaseDataset):
         folders: dict[str, tuple[str, str]] | None = None,
         void_zero: bool | None = None,
         check_files: bool = True,
+        missing: str = 'error',
         **others: Any,
     ) -> None:
+        if missing not in MISSING:
+            raise ValueError(f'missing must be one of {MISSING}; got {missing!r}.')
+        self.missing = missing
         if layout not in LAYOUTS:
             raise ValueError(f'layout must be one of {LAYOUTS}; got {layout!r}.')
         self.layout, self.columns = layout, tuple(columns)
@@ -87,6 +97,8 @@ class MultimodalSegDataset(SeededDraws, BaseDataset):
             )
         others.setdefault('data_prefix', dict())
         super().__init__(ann_file=ann_file, **others)
+        if missing == 'absent':
+            hand_on_present(self.pipeline.transforms)
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """One dict per sample, with the keys that mmseg's transforms expect."""
@@ -108,6 +120,8 @@ class MultimodalSegDataset(SeededDraws, BaseDataset):
                 PATH_KEYS.get(name, f'{name}_path'): inside(self.data_root, paths[name], where)
                 for name in wanted
             }
+            if self.missing == 'absent':
+                sample['present'] = self._presence(sample, where)
             if self.check_files:
                 self._check(sample, number)
             sample.update(label_map=None, reduce_zero_label=self.void_zero, seg_fields=[])
@@ -156,9 +170,21 @@ class MultimodalSegDataset(SeededDraws, BaseDataset):
             )
         return {name: f'{folder}/{stem}{suffix}' for name, (folder, suffix) in self.folders.items()}
 
-    def _check(self, sample: dict[str, str], number: int) -> None:
+    def _presence(self, sample: dict[str, Any], where: str) -> dict[str, bool]:
+        """Which modalities have a file; the paths of the others become None."""
+        present = {}
+        for name in self.modalities:
+            key = PATH_KEYS.get(name, f'{name}_path')
+            present[name] = osp.isfile(sample[key])
+            if not present[name]:
+                sample[key] = None
+        if not any(present.values()):
+            raise ValueError(f'{where}: the sample has no file of any of {self.modalities}.')
+        return present
+
+    def _check(self, sample: dict[str, Any], number: int) -> None:
         for key, path in sample.items():
-            if not osp.isfile(path):
+            if key.endswith('_path') and path is not None and not osp.isfile(path):
                 raise FileNotFoundError(
                     f'{self.ann_file}, line {number}: the {key.removesuffix("_path")} file '
                     f'{path} does not exist.'

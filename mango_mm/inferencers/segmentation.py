@@ -11,6 +11,7 @@ from mmengine.dataset import Compose
 from numpy.typing import NDArray
 
 from mango_mm.datasets.multimodal_segmentation import PATH_KEYS
+from mango_mm.datasets.transforms.missing import hand_on_present
 from mango_mm.inferencers.base import Inferencer, Result, Sample
 from mango_mm.registry import DATASETS
 from mango_mm.visualization.domains import modality_images
@@ -23,8 +24,9 @@ class SegmentationInferencer(Inferencer):
     """Segments samples of several modalities with a trained model.
 
     A sample's value is a path or an array: RGB (H, W, 3) uint8; depth (H, W), floating point in
-    metres or integers in the encoding of the config. A result is a dict with ``label``, ``panel``,
-    its ``pictures`` by title, ``classes`` and ``nll_per_dim``.
+    metres or integers in the encoding of the config. None: the sample lacks that modality. A
+    result is a dict with ``label``, ``panel``, its ``pictures`` by title, ``classes`` and
+    ``nll_per_dim``.
 
     Args:
         config: Its test pipeline is used, without labels.
@@ -57,13 +59,19 @@ class SegmentationInferencer(Inferencer):
         self.channels: dict[str, int] = dict(channels)
         self.modalities = tuple(self.channels)
         model.data_preprocessor.check_order(self.pipeline.transforms)
+        hand_on_present(self.pipeline.transforms)
 
     def prepare(self, sample: Sample) -> dict[str, Any]:
         results: dict[str, Any] = {'seg_fields': [], 'reduce_zero_label': False}
+        present = {name: sample[name] is not None for name in self.modalities}
+        if not any(present.values()):
+            raise ValueError(f'a sample must have one of {list(self.modalities)}; it has none.')
+        if not all(present.values()):
+            results['present'] = present
         for name in self.modalities:
             value = sample[name]
             results[PATH_KEYS.get(name, f'{name}_path')] = (
-                value if isinstance(value, np.ndarray) else str(value)
+                value if value is None or isinstance(value, np.ndarray) else str(value)
             )
         packed: dict[str, Any] = self.pipeline(results)
         return packed

@@ -31,7 +31,7 @@ def modality_images(stack: NDArray[Any], channels: Mapping[str, int]) -> dict[st
     images: dict[str, Picture] = {}
     start = 0
     for name, count in channels.items():
-        part = stack[start : start + count]
+        part = np.nan_to_num(stack[start : start + count])  # NaN where a modality is absent
         start += count
         if count == 3:
             images[name] = np.clip(part.transpose(1, 2, 0), 0, 255).astype(np.uint8)

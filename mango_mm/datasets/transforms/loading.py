@@ -60,7 +60,9 @@ class LoadImage(BaseTransform):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         source = _source(results, self.path_key, type(self).__name__)
-        if isinstance(source, np.ndarray):
+        if source is None:
+            rgb = np.zeros((*_size_without(results, self.key), 3), np.uint8)
+        elif isinstance(source, np.ndarray):
             rgb = source
         else:
             rgb = read_rgb(source, self.key)
@@ -109,8 +111,11 @@ class LoadDepth(BaseTransform):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         source = _source(results, f'{self.key}_path', type(self).__name__)
-        raw = source if isinstance(source, np.ndarray) else self._read(source)
-        depth = self._decode(raw, source)
+        if source is None:
+            depth = np.zeros(_size_without(results, self.key), np.float32)
+        else:
+            raw = source if isinstance(source, np.ndarray) else self._read(source)
+            depth = self._decode(raw, source)
         if not depth.size:
             raise ValueError(
                 f'{self.key} must have pixels; got {depth.shape} from {_name(source)}.'
@@ -266,7 +271,31 @@ def _source(results: dict[str, Any], key: str, transform: str) -> Any:
     return results[key]
 
 
+def _size_without(results: dict[str, Any], key: str) -> tuple[int, int]:
+    """Height and width of a sample whose modality ``key`` has no file; notes that it is absent.
+
+    A path that is None says so. The size is that of what was loaded before it, or else of any
+    other file of the sample.
+    """
+    results['absent'] = (*results.get('absent', ()), key)
+    if 'ori_shape' in results:
+        height, width = results['ori_shape'][:2]
+        return int(height), int(width)
+    others = {k: v for k, v in results.items() if k.endswith('_path') and v is not None}
+    for name, source in others.items():
+        if isinstance(source, np.ndarray):
+            return int(source.shape[0]), int(source.shape[1])
+        if str(source).endswith('.npy'):
+            shape = np.load(source, mmap_mode='r', allow_pickle=False).shape
+            return int(shape[0]), int(shape[1])
+        width, height = read_image(source, name.removesuffix('_path')).size
+        return int(height), int(width)
+    raise ValueError(f'{key!r} is absent, and so is everything else of this sample.')
+
+
 def _name(source: Any) -> str:
+    if source is None:
+        return 'no file'
     return 'an array' if isinstance(source, np.ndarray) else str(source)
 
 

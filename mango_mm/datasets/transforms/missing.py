@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,19 @@ from mmcv.transforms import BaseTransform
 from mango_mm.modalities import Modalities, channels_by_name
 from mango_mm.registry import TRANSFORMS
 
-__all__ = ['DropModality']
+__all__ = ['DropModality', 'hand_on_present']
+
+
+def hand_on_present(transforms: Iterable[Any]) -> None:
+    """Let a pipeline's ``PackSegInputs`` put ``present`` in the metainfo, in place.
+
+    Args:
+        transforms: Of the pipeline; those with ``meta_keys`` count.
+    """
+    for transform in transforms:
+        keys = getattr(transform, 'meta_keys', None)
+        if keys is not None and 'present' not in keys:
+            transform.meta_keys = (*keys, 'present')
 
 
 @TRANSFORMS.register_module()

@@ -61,7 +61,10 @@ class StackModalities(BaseTransform):
                 part = part[..., None]
             elif key not in done:
                 part = part[..., ::-1]  # BGR to RGB
-            parts.append(part.astype(np.float32))
+            part = part.astype(np.float32)
+            if key in results.get('absent', ()) and key not in done:
+                part = np.full_like(part, np.nan)  # missing, to the preprocessor
+            parts.append(part)
         sizes = {key: part.shape[:2] for key, part in zip(self.keys, parts)}
         if len(set(sizes.values())) > 1:
             padded = {'pad_size_divisor', 'pad_fixed_size'} & set(results)

@@ -67,7 +67,10 @@ class PanelHook(Hook):
         if 'gt_sem_seg' in output:
             images['ground truth'] = colour_labels(output.gt_sem_seg.data[0].cpu().numpy(), palette)
         images['prediction'] = colour_labels(prediction, palette)
-        draw_panel(images, folder / f'{Path(output.img_path).stem}.png')
+        # A sample without an image file is known by its labels.
+        meta = output.metainfo
+        path = meta.get('img_path') or meta.get('seg_map_path') or 'sample'
+        draw_panel(images, folder / f'{Path(path).stem}.png')
 
 
 def _channels(model: Any) -> Mapping[str, int]:
