@@ -123,7 +123,7 @@ class MultimodalSegDataset(SeededDraws, BaseDataset):
             if self.missing == 'absent':
                 sample['present'] = self._presence(sample, where)
             if self.check_files:
-                self._check(sample, number)
+                self._check(sample, where)
             sample.update(label_map=None, reduce_zero_label=self.void_zero, seg_fields=[])
             samples.append(sample)
         return samples
@@ -182,10 +182,9 @@ class MultimodalSegDataset(SeededDraws, BaseDataset):
             raise ValueError(f'{where}: the sample has no file of any of {self.modalities}.')
         return present
 
-    def _check(self, sample: dict[str, Any], number: int) -> None:
+    def _check(self, sample: dict[str, Any], where: str) -> None:
         for key, path in sample.items():
             if key.endswith('_path') and path is not None and not osp.isfile(path):
                 raise FileNotFoundError(
-                    f'{self.ann_file}, line {number}: the {key.removesuffix("_path")} file '
-                    f'{path} does not exist.'
+                    f'{where}: the {key.removesuffix("_path")} file {path} does not exist.'
                 )

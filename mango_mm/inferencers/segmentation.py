@@ -11,6 +11,7 @@ from mmengine.dataset import Compose
 from numpy.typing import NDArray
 
 from mango_mm.datasets.multimodal_segmentation import PATH_KEYS
+from mango_mm.datasets.palette import distinct_colours
 from mango_mm.datasets.transforms.missing import hand_on_present
 from mango_mm.inferencers.base import Inferencer, Result, Sample
 from mango_mm.registry import DATASETS
@@ -96,4 +97,6 @@ def _metainfo(dataset: Config) -> dict[str, Any]:
     cls = DATASETS.get(dataset.type)
     if cls is None:
         raise KeyError(f'dataset type {dataset.type!r} is not registered.')
-    return {**cls.METAINFO, **dataset.get('metainfo', {})}
+    meta = {**cls.METAINFO, **dataset.get('metainfo', {})}
+    meta.setdefault('palette', distinct_colours(len(meta.get('classes', ()))))
+    return meta

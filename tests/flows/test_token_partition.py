@@ -5,7 +5,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mango_mm import flows
 from mango_mm.flows import TokenPartition
+from mango_mm.flows.token_runs import MAX_RUNS
+from mango_mm.testing import assert_is_bijection
 
 A1, A2, B1, B2 = [0, 1], [2, 3], [4, 5, 6], [7, 8]
 
@@ -98,3 +101,33 @@ def test_merge_puts_moved_tokens_where_they_came_from():
 def test_wrong_partitions_are_named(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize('reverse', [False, True])
+@pytest.mark.parametrize('lengths', [(3, 4), (40, 31)], ids=['runs', 'permuted'])
+def test_what_is_split_is_merged_where_it_was(lengths, reverse):
+    partition = TokenPartition.imca(lengths, variant=1, interleaved=True, reverse=reverse)
+    assert partition.permutes == (max(lengths) > 4 * MAX_RUNS)
+    x = torch.randn(2, sum(lengths) + 3, 5)  # and tokens that it does not address
+    fixed, moved, pieces = partition.split(x)
+    torch.testing.assert_close(fixed, x[:, partition.fixed])
+    torch.testing.assert_close(moved, x[:, partition.moved])
+    replaced = torch.randn_like(moved)
+    wanted = x.clone()
+    wanted[:, partition.moved] = replaced
+    torch.testing.assert_close(partition.merge(pieces, replaced), wanted)
+
+
+@pytest.mark.parametrize('kernel', ['auto', 'dense'])
+def test_ica_of_many_runs_is_a_bijection(kernel):
+    partition = TokenPartition.imca((21, 19), variant=1, interleaved=True)
+    assert partition.permutes
+    layer = flows.InvertibleCrossAttention(3, partition, kernel=kernel).double()
+    with torch.no_grad():
+        for p in layer.parameters():
+            p.add_(0.2 * torch.randn_like(p))
+    x = torch.randn(2, 40, 3, dtype=torch.double)
+    mask = torch.ones(2, 40, dtype=torch.bool)
+    mask[1, 35:] = False
+    for real in (None, mask):
+        assert_is_bijection(layer, x, mask=real)

@@ -11,6 +11,7 @@ from mango_mm.datasets.transforms.domains import (  # noqa: E402
     RandomFlipDomains,
     ResizeDomains,
 )
+from mango_mm.datasets.transforms.load_array import LoadArray  # noqa: E402
 from mango_mm.datasets.transforms.loading import (  # noqa: E402
     LoadDepth,
     LoadImage,
@@ -28,6 +29,7 @@ from mango_mm.datasets.transforms.stacking import StackModalities  # noqa: E402
 __all__ = [
     'Degrade',
     'DropModality',
+    'LoadArray',
     'LoadDepth',
     'LoadDomains',
     'LoadMovieFeatures',

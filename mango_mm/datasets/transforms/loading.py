@@ -12,6 +12,7 @@ Decoding is Pillow's, because OpenCV returns a truncated file as a half-gray ima
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,16 @@ from mango_mm.datasets.transforms import trace
 from mango_mm.files import read_image
 from mango_mm.registry import TRANSFORMS
 
-__all__ = ['LoadDepth', 'LoadImage', 'LoadSegmentation', 'read_rgb']
+__all__ = [
+    'LoadDepth',
+    'LoadImage',
+    'LoadSegmentation',
+    'check_size',
+    'name_of',
+    'read_rgb',
+    'size_without',
+    'source_of',
+]
 
 ENCODINGS = ('metric', 'sun', 'relative', 'metres')
 SUN_MAX_M = 8.0  # the toolbox of SUN RGB-D cuts there
@@ -59,9 +69,9 @@ class LoadImage(BaseTransform):
         self.path_key = path_key or f'{key}_path'
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        source = _source(results, self.path_key, type(self).__name__)
+        source = source_of(results, self.path_key, type(self).__name__)
         if source is None:
-            rgb = np.zeros((*_size_without(results, self.key), 3), np.uint8)
+            rgb = np.zeros((*size_without(results, self.key), 3), np.uint8)
         elif isinstance(source, np.ndarray):
             rgb = source
         else:
@@ -69,13 +79,13 @@ class LoadImage(BaseTransform):
         if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
             raise ValueError(
                 f'{self.key} must be (H, W, 3) uint8; got {rgb.shape} {rgb.dtype} '
-                f'from {_name(source)}.'
+                f'from {name_of(source)}.'
             )
         results[self.key] = np.ascontiguousarray(rgb[..., ::-1])
         if self.key == 'img':
             results['img_shape'] = results['ori_shape'] = rgb.shape[:2]
         else:
-            _check_size(results, rgb.shape[:2], self.key, source)
+            check_size(results, rgb.shape[:2], self.key, source)
             trace.begin(results, self.key, missing=None)
         return results
 
@@ -110,21 +120,21 @@ class LoadDepth(BaseTransform):
         self.encoding, self.scale, self.max_m, self.key = encoding, float(scale), max_m, key
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        source = _source(results, f'{self.key}_path', type(self).__name__)
+        source = source_of(results, f'{self.key}_path', type(self).__name__)
         if source is None:
-            depth = np.zeros(_size_without(results, self.key), np.float32)
+            depth = np.zeros(size_without(results, self.key), np.float32)
         else:
             raw = source if isinstance(source, np.ndarray) else self._read(source)
             depth = self._decode(raw, source)
         if not depth.size:
             raise ValueError(
-                f'{self.key} must have pixels; got {depth.shape} from {_name(source)}.'
+                f'{self.key} must have pixels; got {depth.shape} from {name_of(source)}.'
             )
         depth[~np.isfinite(depth) | (depth < 0)] = 0.0
         if self.max_m is not None:
             depth[depth > self.max_m] = 0.0
         if 'img' in results or 'ori_shape' in results:
-            _check_size(results, depth.shape, self.key, source)
+            check_size(results, depth.shape, self.key, source)
         else:  # depth alone: it is the image
             results['img_shape'] = results['ori_shape'] = depth.shape
         results[self.key] = depth
@@ -142,36 +152,38 @@ class LoadDepth(BaseTransform):
     def _decode(self, raw: NDArray[Any], source: Any) -> NDArray[np.float32]:
         if raw.ndim != 2:
             raise ValueError(
-                f'{self.key} must have one channel; got shape {raw.shape} from {_name(source)}. '
+                f'{self.key} must have one channel; got shape {raw.shape} from {name_of(source)}. '
                 'An HHA image is loaded by LoadImage(key="hha").'
             )
         if np.issubdtype(raw.dtype, np.floating):
             if not isinstance(source, np.ndarray) and self.encoding != 'metres':
                 raise ValueError(
                     f'{self.key} was configured as {self.encoding!r}; got floating point from '
-                    f"{_name(source)}. Set encoding='metres'."
+                    f"{name_of(source)}. Set encoding='metres'."
                 )
             with np.errstate(over='ignore'):  # beyond float32 is not finite, thus not measured
                 return raw.astype(np.float32)
         if raw.dtype.kind not in 'iu':
-            raise ValueError(f'{self.key} must hold numbers; got {raw.dtype} from {_name(source)}.')
+            raise ValueError(
+                f'{self.key} must hold numbers; got {raw.dtype} from {name_of(source)}.'
+            )
         if self.encoding == 'relative':
             if raw.dtype != np.uint8:
                 raise ValueError(
                     f"encoding 'relative' needs 8-bit {self.key}; "
-                    f'got {raw.dtype} from {_name(source)}.'
+                    f'got {raw.dtype} from {name_of(source)}.'
                 )
             return raw.astype(np.float32) / 255
         if raw.dtype == np.uint8 or self.encoding == 'metres':
             raise ValueError(
                 f'{self.key} in metres (encoding {self.encoding!r}) needs '
                 f'{"floating point" if self.encoding == "metres" else "a 16-bit file"}; '
-                f'got {raw.dtype} from {_name(source)}. 8-bit gray is a per-image range '
+                f'got {raw.dtype} from {name_of(source)}. 8-bit gray is a per-image range '
                 "without unit: set encoding='relative'."
             )
         if raw.size and (raw.min() < 0 or raw.max() > 65535):  # Pillow opens 16 bits as 32
             raise ValueError(
-                f'{self.key} must fit 16 bits; got {raw.min()}..{raw.max()} from {_name(source)}.'
+                f'{self.key} must fit 16 bits; got {raw.min()}..{raw.max()} from {name_of(source)}.'
             )
         values = raw.astype(np.uint16)
         if self.encoding == 'sun':
@@ -184,7 +196,8 @@ class LoadDepth(BaseTransform):
 class LoadSegmentation(BaseTransform):
     """Load a label map, (H, W) uint8, and check every value in it.
 
-    With ``reduce_zero_label`` in the results (set by the dataset where 0 is void) labels
+    With ``label_map`` in the results (a table of stored values and classes) what is not in it is
+    ignored. With ``reduce_zero_label`` in the results (set by the dataset where 0 is void) labels
     1..K become 0..K-1 and 0 becomes the ignored label.
 
     Args:
@@ -204,25 +217,28 @@ class LoadSegmentation(BaseTransform):
         self.crop_inputs = crop_inputs
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        source = _source(results, 'seg_map_path', type(self).__name__)
+        source = source_of(results, 'seg_map_path', type(self).__name__)
         if isinstance(source, np.ndarray):
             label = source
         else:
             label = np.asarray(read_image(source, 'label'))
         if label.ndim != 2:
             raise ValueError(
-                f'a label map must have one channel; got shape {label.shape} from {_name(source)}.'
+                f'a label map must have one channel; got shape {label.shape} from '
+                f'{name_of(source)}.'
             )
         if label.dtype.kind not in 'iub':
             raise ValueError(
-                f'a label map must hold whole numbers; got {label.dtype} from {_name(source)}.'
+                f'a label map must hold whole numbers; got {label.dtype} from {name_of(source)}.'
             )
+        if results.get('label_map') is not None:
+            label = _mapped(label, results['label_map'], self.ignore_index)
         label = self._check_values(
             label, void_zero=bool(results.get('reduce_zero_label')), source=source
         )
         if self.crop_inputs and 'img' in results:
             self._crop(results, label.shape)
-        _check_size(results, label.shape, 'label', source)
+        check_size(results, label.shape, 'label', source)
         results['gt_seg_map'] = label
         fields = results.setdefault('seg_fields', [])
         if 'gt_seg_map' not in fields:
@@ -240,7 +256,7 @@ class LoadSegmentation(BaseTransform):
         if wrong.any():
             raise ValueError(
                 f'labels must be {low}..{high} or {self.ignore_index}; got {label[wrong][0]} '
-                f'at {int(wrong.sum())} pixels of {_name(source)}.'
+                f'at {int(wrong.sum())} pixels of {name_of(source)}.'
             )
         if void_zero:
             void = (label == 0) | (label == self.ignore_index)
@@ -261,7 +277,17 @@ class LoadSegmentation(BaseTransform):
         trace.cropped(results)
 
 
-def _source(results: dict[str, Any], key: str, transform: str) -> Any:
+def _mapped(label: NDArray[Any], table: Mapping[int, int], ignore: int) -> NDArray[Any]:
+    """Stored values as classes; what the table does not name is ignored."""
+    stored = label.astype(np.int64)
+    mapped = np.full_like(stored, ignore)
+    for value, index in table.items():
+        mapped[stored == int(value)] = index
+    return mapped
+
+
+def source_of(results: dict[str, Any], key: str, transform: str) -> Any:
+    """What a transform loads: a path, an array, or None where the sample has none."""
     if key not in results:
         raise KeyError(
             f'{transform} needs {key!r}, which this sample lacks (it has '
@@ -271,7 +297,7 @@ def _source(results: dict[str, Any], key: str, transform: str) -> Any:
     return results[key]
 
 
-def _size_without(results: dict[str, Any], key: str) -> tuple[int, int]:
+def size_without(results: dict[str, Any], key: str) -> tuple[int, int]:
     """Height and width of a sample whose modality ``key`` has no file; notes that it is absent.
 
     A path that is None says so. The size is that of what was loaded before it, or else of any
@@ -293,17 +319,19 @@ def _size_without(results: dict[str, Any], key: str) -> tuple[int, int]:
     raise ValueError(f'{key!r} is absent, and so is everything else of this sample.')
 
 
-def _name(source: Any) -> str:
+def name_of(source: Any) -> str:
+    """What an error calls the source."""
     if source is None:
         return 'no file'
     return 'an array' if isinstance(source, np.ndarray) else str(source)
 
 
-def _check_size(results: dict[str, Any], size: tuple[int, ...], what: str, source: Any) -> None:
+def check_size(results: dict[str, Any], size: tuple[int, ...], what: str, source: Any) -> None:
+    """Raise unless a modality has the size of what was loaded first."""
     wanted = tuple(results['ori_shape'][:2])
     if tuple(size[:2]) != wanted:
         raise ValueError(
             f'{what} must have the size of the image, {wanted[0]} x {wanted[1]} '
-            f'({_name(results.get("img_path", "an array"))}); got {size[0]} x {size[1]} '
-            f'from {_name(source)}.'
+            f'({name_of(results.get("img_path", "an array"))}); got {size[0]} x {size[1]} '
+            f'from {name_of(source)}.'
         )

@@ -59,7 +59,7 @@ class StackModalities(BaseTransform):
             part = results[key]
             if part.ndim == 2:
                 part = part[..., None]
-            elif key not in done:
+            elif key not in done and key not in results.get('arrays', ()):
                 part = part[..., ::-1]  # BGR to RGB
             part = part.astype(np.float32)
             if key in results.get('absent', ()) and key not in done:

@@ -1,0 +1,117 @@
+"""Loading any aligned modality, one file each: thermal, events, SAR, spectral bands, normals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from numpy.typing import NDArray
+
+from mango_mm.datasets.transforms import trace
+from mango_mm.datasets.transforms.loading import check_size, name_of, size_without, source_of
+from mango_mm.files import read_image
+from mango_mm.registry import TRANSFORMS
+
+__all__ = ['LoadArray']
+
+
+@TRANSFORMS.register_module()
+class LoadArray(BaseTransform):
+    """Load a modality as numbers, (H, W) or (H, W, C) float32.
+
+    Files: ``.npy`` and ``.npz`` of any numbers; images of 8 or 16 bits, integer or floating point
+    (PNG, TIFF, ...), whose colours stay in the order of the file. It moves as depth does: with the
+    image and the labels, nearest neighbour, so that no value is invented between two surfaces.
+
+    Args:
+        key: Where it goes; its path, or an array, is under ``<key>_path``.
+        channels: Which channels of the file, by index; None: all. Needed where samples may lack a
+            modality of several channels, which are as many as are named.
+        scale: What values are divided by.
+        missing: The value that means no measurement, after dividing; values that are not finite are
+            none either. Give the preprocessor the same.
+        first: Channels are the first axis of the file, (C, H, W).
+        name: Of the array in an ``.npz``; None: it holds one.
+
+    Raises:
+        FileNotFoundError: If the file does not exist.
+        ValueError: If it holds no such numbers, or is not of the size of what was loaded before.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        channels: Sequence[int] | None = None,
+        scale: float = 1.0,
+        missing: float = 0.0,
+        *,
+        first: bool = False,
+        name: str | None = None,
+    ) -> None:
+        if not scale > 0 or not np.isfinite(missing):
+            raise ValueError(
+                f'LoadArray needs a positive scale and a finite missing; got {scale} and {missing}.'
+            )
+        self.key, self.scale, self.missing = key, float(scale), float(missing)
+        self.channels = None if channels is None else tuple(channels)
+        self.first, self.name = first, name
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        source = source_of(results, f'{self.key}_path', type(self).__name__)
+        if source is None:
+            size = size_without(results, self.key)
+            shape = size if len(self.channels or (0,)) == 1 else (*size, len(self.channels or ()))
+            values = np.full(shape, self.missing, np.float32)
+        else:
+            raw = source if isinstance(source, np.ndarray) else self._read(str(source))
+            values = self._decode(raw, source)
+        if 'ori_shape' in results:
+            check_size(results, values.shape, self.key, source)
+        else:  # it comes first: it is the image
+            results['img_shape'] = results['ori_shape'] = values.shape[:2]
+        results[self.key] = values
+        results['arrays'] = (*results.get('arrays', ()), self.key)
+        trace.begin(results, self.key, missing=self.missing)
+        return results
+
+    def _read(self, path: str) -> NDArray[Any]:
+        if not path.endswith(('.npy', '.npz')):
+            return np.asarray(read_image(path, self.key))
+        try:
+            found = np.load(path, allow_pickle=False)
+            if path.endswith('.npy'):
+                return np.asarray(found)
+            with found:
+                names = list(found.files)
+                if self.name is None and len(names) != 1:
+                    raise ValueError(f'it holds {names}; say which by name=')
+                return np.asarray(found[self.name or names[0]])
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f'the {self.key} file {path} does not exist.') from error
+        except Exception as error:  # a broken header ends in anything
+            raise ValueError(f'the {self.key} file {path} cannot be read: {error}.') from error
+
+    def _decode(self, raw: NDArray[Any], source: Any) -> NDArray[np.float32]:
+        if raw.dtype.kind not in 'iufb' or raw.ndim not in (2, 3) or not raw.size:
+            raise ValueError(
+                f'{self.key} must hold numbers, (H, W) or (H, W, C); got {raw.shape} {raw.dtype} '
+                f'from {name_of(source)}.'
+            )
+        if raw.ndim == 3 and self.first:
+            raw = np.moveaxis(raw, 0, -1)
+        if self.channels is not None:
+            have = raw.shape[2] if raw.ndim == 3 else 1
+            if any(not 0 <= c < have for c in self.channels):
+                raise ValueError(
+                    f'channels {list(self.channels)} of {self.key} must be in 0..{have - 1}, those '
+                    f'of {name_of(source)}.'
+                )
+            raw = raw.reshape(*raw.shape[:2], have)[..., list(self.channels)]
+        if raw.ndim == 3 and raw.shape[2] == 1:
+            raw = raw[..., 0]
+        with np.errstate(over='ignore'):  # beyond float32 is not finite, thus not measured
+            values = (raw / np.float32(self.scale)).astype(np.float32)
+        values[~np.isfinite(values)] = self.missing
+        return np.ascontiguousarray(values)
