@@ -131,3 +131,18 @@ def test_a_segmentor_of_the_host_that_would_ignore_what_is_absent_refuses_it(kin
     with pytest.raises(ValueError, match="lacks .'depth'.*would ignore.*MultimodalEncoderDecoder"):
         host.data_preprocessor(data, True)
     assert ours.data_preprocessor(data, True)['inputs'].shape == (2, 4, 72, 96)
+
+
+def test_what_a_sample_lacks_has_features_of_zeros_and_no_gradient():
+    model = build(MANGO)
+    inputs = torch.randn(2, 4, 72, 96)
+    inputs[0, 3] = 0.0  # a blank image, of which an encoder makes something all the same
+    metas = [dict(present=dict(rgb=True, depth=False)), dict()]
+    features, _ = model.encode(inputs, metas)
+    for x in features['depth']:
+        assert not x[0].any()
+        assert x[1].any()
+    assert all(x.any() for x in features['rgb'])
+    sum(x[0].square().sum() + x[0].sum() for x in features['depth']).backward()
+    stream = model.backbone.streams['depth']
+    assert not any(p.grad is not None and p.grad.any() for p in stream.parameters())
