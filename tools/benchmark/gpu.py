@@ -27,6 +27,7 @@ from mango_mm.fusion import RECIPES, MangoFusion
 
 SIZES = ((108, 64, 2), (256, 256, 2))  # tokens of a modality, channels, blocks
 BATCH = 8
+COMPILED = {'compiled': {}, 'compiled, reduce-overhead': {'mode': 'reduce-overhead'}}
 
 
 def probe(args):
@@ -152,22 +153,23 @@ def speed_of(tokens, dim, depth, args):
     torch.manual_seed(0)
     x = torch.randn(BATCH, 2 * tokens, dim, device=args.device)
     flow = MangoFusion(('a', 'b'), dim, tokens, depth=depth).flow.to(args.device)
-    compiled = MangoFusion(('a', 'b'), dim, tokens, depth=depth).flow.to(args.device)
-    compiled.load_state_dict(flow.state_dict())
     attention = Stack(dim, 8 * depth).to(args.device)
     works = {'attention': lambda: step(attention, x), 'flow': lambda: step(flow, x)}
     found = {'peak_mib': round(peak_bytes(works['flow'], device=args.device) / 2**20)}
-    try:
-        torch._dynamo.reset()
-        compiled.compile()
-        began = time.perf_counter()
-        step(compiled, x)
-        found['compile_s'] = round(time.perf_counter() - began, 1)
-        with torch.no_grad():
-            close(compiled(x)[1], flow(x)[1].double().cpu(), 1e-4, 'the compiled ln|det|')
-        works['flow, compiled'] = lambda: step(compiled, x)
-    except Exception as error:  # noqa: BLE001
-        found['compile_s'] = f'FAILED: {type(error).__name__}: {str(error)[:300]}'
+    torch._dynamo.reset()
+    for name, options in COMPILED.items():
+        try:
+            model = MangoFusion(('a', 'b'), dim, tokens, depth=depth).flow.to(args.device)
+            model.load_state_dict(flow.state_dict())
+            model.compile(**options)
+            began = time.perf_counter()
+            step(model, x)
+            found[f'{name}, compiling_s'] = round(time.perf_counter() - began, 1)
+            with torch.no_grad():
+                close(model(x)[1], flow(x)[1].double().cpu(), 1e-4, f'ln|det|, {name}')
+            works[name] = lambda model=model: step(model, x)
+        except Exception as error:  # noqa: BLE001
+            found[name] = f'FAILED: {type(error).__name__}: {str(error)[:300]}'
     times = take_turns(works, device=args.device, rounds=args.rounds, seconds=args.seconds)
     for work, seconds in times.items():
         found[work] = {
@@ -261,6 +263,7 @@ def main():
     parser.add_argument('--device', default='cuda')
     parser.add_argument('--rounds', type=int, default=15)
     parser.add_argument('--seconds', type=float, default=1.0)
+    parser.add_argument('--parts', nargs='+', choices=[p.__name__ for p in PARTS], help='of these')
     parser.add_argument('--quick', action='store_true', help='small sizes, for a try on a CPU')
     args = parser.parse_args()
     if args.device == 'cuda' and not torch.cuda.is_available():
@@ -269,7 +272,7 @@ def main():
     found = {'device': name, 'torch': torch.__version__}
     failed = []
     args.out.mkdir(parents=True, exist_ok=True)
-    for part in PARTS:
+    for part in [p for p in PARTS if args.parts is None or p.__name__ in args.parts]:
         began = time.perf_counter()
         try:
             found[part.__name__] = part(args)
