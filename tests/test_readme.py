@@ -83,6 +83,10 @@ def test_links_and_paths_of_the_pages_exist(page):
     linked = re.findall(r'\]\(((?!http)[\w/.-]+)(?:#[\w-]+)?\)', text)
     named = re.findall(r'`((?:mango_mm|configs|tools|tests|docs)/[\w/.-]*\w)`', text)
     assert [n for n in linked if not (page.parent / n).exists()] == []
+    # Paths in tables leave out the package.
+    short = re.findall(r'`((?:[a-z_]+/)+[\w]+\.py)`', text)
+    roots = (ROOT, ROOT / 'mango_mm', ROOT / 'tools')
+    assert [n for n in short if not any((root / n).exists() for root in roots)] == []
     assert [n for n in named if not (ROOT / n).exists()] == []
 
 
