@@ -93,7 +93,10 @@ class MangoFusion(Fusion):
         window: Side, or height and width, of the windows that a token grid is cut into.
         reduction: ``'concat'``, ``'sum'``, ``'sequence'`` or ``'embed'``: how z becomes one
             feature; see ``fusion/reduction.py``.
-        normalize: Normalise every token before the flow.
+        normalize: Normalise every token before the flow; ``'restore'`` also gives each token its
+            mean and deviation back before z becomes the fused feature. With gates that start at
+            zero (``layers=dict(gate_init=0.0)``) the whole then starts as concatenation; ln p is
+            that of the normalised tokens either way.
         detach_encoder: Keep the gradient of ``log_prob`` out of the encoders. Costs a
             second pass of the flow in training.
         with_cp: Gradient checkpointing per block.
@@ -126,7 +129,7 @@ class MangoFusion(Fusion):
         layers: Mapping[str, Any] | None = None,
         window: int | tuple[int, int] | None = None,
         reduction: str = 'concat',
-        normalize: bool = True,
+        normalize: bool | str = True,  # noqa: FBT001  # a config's keyword
         detach_encoder: bool = False,
         with_cp: bool = False,
         missing: str = 'mask',
@@ -141,7 +144,10 @@ class MangoFusion(Fusion):
         self.missing, self.impute_steps = missing, impute_steps
         self.layout = TokenLayout.build(self.modalities, num_tokens, window)
         self.lengths = self.layout.lengths
-        self.norm = TokenNorm(enabled=normalize)
+        if normalize not in (True, False, 'restore'):
+            raise ValueError(f"normalize must be True, False or 'restore'; got {normalize!r}.")
+        self.restore = normalize == 'restore'
+        self.norm = TokenNorm(enabled=bool(normalize))
         self.detach_encoder = detach_encoder
         steps = resolve_recipe(recipe)
         options = LayerOptions(**(layers or {})).with_gates_for(moves_per_token(steps, depth))
@@ -172,7 +178,9 @@ class MangoFusion(Fusion):
         log_prob = gaussian_log_prob(seen, mask) + log_det
         latents = self.layout.unpack(z, grid)
         parts = self.layout.split_mask(entered.joint)
-        fused, fused_mask = self.reduce(latents, parts, grid)
+        statistics = _of_the_observed(statistics, self.layout.split_mask(joint))
+        reduced = self.norm.undo(latents, statistics) if self.restore else latents
+        fused, fused_mask = self.reduce(reduced, parts, grid)
         batch = tokens[0].shape[0]
         return MangoFusionOutput(
             fused=fused,
@@ -182,7 +190,7 @@ class MangoFusion(Fusion):
             latents=dict(zip(self.modalities, latents)),
             joint_mask=entered.joint,
             grid=grid,
-            statistics=_of_the_observed(statistics, self.layout.split_mask(joint)),
+            statistics=statistics,
             impute_residual=entered.residual(z),
         )
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
 from mango_mm import flows
-from mango_mm.fusion import RECIPES, MangoFusion
+from mango_mm.fusion import RECIPES, ConcatFusion, MangoFusion
 from mango_mm.fusion.mango_block import moves_per_token
 from mango_mm.testing import assert_is_bijection, jacobian_log_det
 
@@ -247,3 +247,43 @@ def test_the_shares_of_all_tokens_are_the_whole_likelihood(recipe):
     total = sum(x.sum(1) for x in terms.values())
     wanted = fusion(features, masks=masks, grid=(5, 6)).log_prob
     torch.testing.assert_close(total, wanted)
+
+
+@pytest.mark.parametrize('reduction', ['concat', 'sequence', 'sum'])
+@pytest.mark.parametrize(
+    'options', [dict(num_tokens=6), dict(window=(2, 2))], ids=['whole', 'windows']
+)
+def test_with_means_and_deviations_restored_it_starts_as_concatenation(options, reduction):
+    torch.manual_seed(0)
+    model = MangoFusion(
+        ('a', 'b'), 8, depth=2, recipe='paper_cross_modal', reduction=reduction,
+        normalize='restore', layers=dict(gate_init=0.0), **options,
+    )  # fmt: skip
+    concat = ConcatFusion(('a', 'b'), 8, reduction=reduction)
+    concat.reduce.load_state_dict(model.reduce.state_dict())
+    grid = (2, 3)
+    x = {m: 3 + 5 * torch.randn(4, 6, 8) for m in 'ab'}
+    masks = {'b': torch.ones(4, 6, dtype=torch.bool)}
+    masks['b'][1] = False  # a sample that lacks a modality
+    x['b'][1] = 0.0
+    for some in (None, masks):
+        out = model(x, masks=some, grid=grid)
+        wanted = concat(x, masks=some, grid=grid)
+        torch.testing.assert_close(out.fused, wanted.fused, rtol=1e-4, atol=1e-4)
+        # The density is that of normalised tokens, and nothing is lost.
+        plain = MangoFusion(
+            ('a', 'b'), 8, depth=2, recipe='paper_cross_modal', reduction=reduction,
+            layers=dict(gate_init=0.0), **options,
+        )  # fmt: skip
+        plain.load_state_dict(model.state_dict())
+        torch.testing.assert_close(out.log_prob, plain(x, masks=some, grid=grid).log_prob)
+        again = model.inverse(out)
+        torch.testing.assert_close(again['a'], x['a'], rtol=1e-4, atol=1e-4)
+    out.fused.square().mean().backward()
+    gates = [p for n, p in model.named_parameters() if n.endswith('raw_gate')]
+    assert all(p.grad.any() for p in gates)  # it does not stay there
+
+
+def test_an_unknown_normalisation_is_refused():
+    with pytest.raises(ValueError, match="normalize must be True, False or 'restore'; got 'undo'"):
+        MangoFusion(('a', 'b'), 8, 6, normalize='undo')
