@@ -53,7 +53,7 @@ fusion = MangoFusion(('rgb', 'depth'), dim=16, num_tokens=9, depth=2).eval()
 features = {name: torch.randn(2, 9, 16) for name in ('rgb', 'depth')}
 with torch.no_grad():
     out = fusion(features)
-    again = fusion.inverse(out.latents, statistics=out.extras['statistics'])
+    again = fusion.inverse(out)
 for name, x in features.items():
     torch.testing.assert_close(again[name], x, rtol=1e-4, atol=1e-4)
 assert out.fused.shape == (2, 9, 16) and out.log_prob.isfinite().all()
@@ -64,7 +64,7 @@ if [ "${2:-}" = tests ]; then
     pip -c "$checkout/requirements/dev.txt" pytest pytest-xdist hypothesis
     mkdir tests
     cp "$checkout/pyproject.toml" .
-    cp -r "$checkout"/tests/{conftest.py,torch_features.py,flows,fusion,testing} tests
+    cp -r "$checkout"/tests/{conftest.py,torch_features.py,flows,fusion} tests
     # Not `python -m pytest`, which would look for the package in the folder it is called from.
     OMP_NUM_THREADS=1 "$VENV/bin/pytest" -q -n "${JOBS:-2}" --dist loadfile tests
 fi
