@@ -1,9 +1,8 @@
-"""What a folder of somebody's data holds, and a first config for it."""
+"""What a folder of somebody's data holds."""
 
 from __future__ import annotations
 
 import dataclasses
-import os.path as osp
 import re
 from collections import Counter
 from pathlib import Path
@@ -12,15 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-import mango_mm
 from mango_mm.files import read_image
 
-__all__ = ['FolderFound', 'ModalityFound', 'look_at_folder', 'write_config']
+__all__ = ['FolderFound', 'ModalityFound', 'look_at_folder']
 
 LOOKED_AT = 50  # files of each modality whose values are read, spread over all
 LABELS = re.compile(r'label|mask|annotation|ann_dir|seg|gt', re.IGNORECASE)
 SUFFIXES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.bmp', '.webp', '.npy', '.npz')
-CROP = 512  # larger images are cropped for training
 
 
 @dataclasses.dataclass
@@ -158,38 +155,6 @@ def look_at_folder(root: str | Path, labels: str | None = None) -> FolderFound:
     return FolderFound(root, found, label, counts, names, oddities)
 
 
-def write_config(found: FolderFound, path: str | Path, *, val: float = 0.2) -> None:
-    """Write a commented config, and beside it the lists of a split.
-
-    Every k-th name is validated on, so that frames of one sequence are spread over both; a split by
-    scene or patient is better where names tell it: edit the lists.
-
-    Args:
-        found: Of :func:`look_at_folder`.
-        path: The config; ``<stem>_train.txt`` and ``<stem>_val.txt`` go beside it.
-        val: Share of the samples to validate on.
-
-    Raises:
-        ValueError: If there are no label maps, or fewer than two samples.
-    """
-    path = Path(path)
-    if found.labels is None or len(found.names) < 2:
-        raise ValueError(
-            f'{found.root}: a config needs label maps and two samples or more; found '
-            f'{found.labels} and {len(found.names)}.'
-        )
-    every = max(2, round(1 / val))
-    lists = {
-        'val': [n for i, n in enumerate(found.names) if i % every == every - 1] or found.names[-1:],
-    }
-    lists['train'] = [n for n in found.names if n not in set(lists['val'])]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for split, names in lists.items():
-        target = path.with_name(f'{path.stem}_{split}.txt')
-        target.write_text('\n'.join(names) + '\n')
-    path.write_text(_config(found, path))
-
-
 def _groups(root: Path) -> dict[tuple[str, str], set[str]]:
     """Names by folder and suffix; of each folder its commonest suffix."""
     groups: dict[tuple[str, str], set[str]] = {}
@@ -277,120 +242,3 @@ def _count_labels(root: Path, label: tuple[str, str], names: list[str]) -> Count
         values, sizes = np.unique(stored, return_counts=True)
         counts.update({int(v): int(c) for v, c in zip(values, sizes)})
     return counts
-
-
-def _config(found: FolderFound, path: Path) -> str:
-    stored = sorted(v for v in found.label_counts if v != 255)
-    height, width = found.modalities[0].size
-    crop = (min(height, CROP), min(width, CROP))
-    base = Path(mango_mm.__file__).parent
-    configs = base / '.mim/configs'
-    if not (configs / '_base_').is_dir():
-        configs = base.parent / 'configs'
-    specs, places, loads, keys = [], [], [], []
-    for m in found.modalities:
-        missing = '' if m.is_rgb else ', missing=0.0'
-        specs.append(
-            f"    dict(name='{m.name}', channels={m.channels}, mean={m.mean}, std={m.std}"
-            f'{missing}),  # {m.dtype}, {m.low:g} to {m.high:g}'
-        )
-        places.append(f"    dict(name='{m.name}', folder='{m.folder}', suffix='{m.suffix}'),")
-        first = m is found.modalities[0] and m.is_rgb
-        every = list(range(m.channels))
-        keys.append('img' if first else m.name)
-        loads.append(
-            "    dict(type='mango_mm.LoadImage'),"
-            if first
-            else f"    dict(type='mango_mm.LoadArray', key='{m.name}', channels={every}),"
-        )
-    absent = any(set(found.names) - m.names for m in found.modalities)
-    table = '\n'.join(f'    [{value}, {index}],' for index, value in enumerate(stored))
-    root = osp.abspath(found.root)
-    relative = osp.relpath(path.parent.resolve(), root)
-    return TEMPLATE.format(
-        root=root, name=found.root.name, specs='\n'.join(specs), places='\n'.join(places),
-        loads='\n'.join(loads), keys=keys, crop=crop, count=len(stored), table=table,
-        classes=[f'class_{v}' for v in stored], labels=found.labels[0] if found.labels else '',
-        suffix=found.labels[1] if found.labels else '', configs=configs,
-        missing='absent' if absent else 'error', train=f'{relative}/{path.stem}_train.txt',
-        val=f'{relative}/{path.stem}_val.txt', samples=len(found.names),
-        oddities='\n'.join(f'#   {x}' for x in found.oddities) or '#   nothing odd was seen',
-    )  # fmt: skip
-
-
-TEMPLATE = """# {name}: {samples} samples; written by tools/prepare/from_folder.py. Look at:
-{oddities}
-_base_ = [
-    '{configs}/_base_/models/segmentor_small.py',
-    '{configs}/_base_/schedules/scratch_600it.py',
-    '{configs}/_base_/default_runtime.py',
-]
-data_root = '{root}'
-# In the order of StackModalities. Means and deviations are of up to 50 files each.
-modalities = [
-{specs}
-]
-folders = [
-{places}
-]
-# Name the classes; a stored value without a row is ignored.
-classes = {classes}
-label_map = [
-{table}
-]
-num_classes = {count}
-crop_size = {crop}
-load = [
-{loads}
-]
-labels = dict(type='mango_mm.LoadSegmentation', num_classes=num_classes)
-pack = [
-    dict(type='mango_mm.StackModalities', keys={keys}),
-    dict(type='PackSegInputs'),
-]
-train_pipeline = [
-    *load,
-    labels,
-    dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
-    dict(type='RandomFlip', prob=0.5),
-    *pack,
-]
-test_pipeline = [*load, labels, *pack]
-common = dict(
-    type='mango_mm.MultimodalFolderDataset',
-    data_root=data_root,
-    modalities=folders,
-    labels=dict(folder='{labels}', suffix='{suffix}'),
-    metainfo=dict(classes=classes),
-    label_map=label_map,
-    missing='{missing}',  # 'error': every file must exist; 'absent': a sample may lack a modality
-)
-train_dataloader = dict(
-    batch_size=8,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='mango_mm.SeededSampler', shuffle=True),
-    dataset=dict(**common, ann_file='{train}', pipeline=train_pipeline),
-)
-val_dataloader = dict(
-    batch_size=1,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(**common, ann_file='{val}', pipeline=test_pipeline),
-)
-test_dataloader = val_dataloader
-val_evaluator = [
-    dict(type='IoUMetric', iou_metrics=['mIoU']),
-    dict(type='mango_mm.FlowLikelihood'),
-]
-test_evaluator = val_evaluator
-model = dict(
-    data_preprocessor=dict(
-        type='mango_mm.MultimodalSegDataPreProcessor', modalities=modalities, size=crop_size
-    ),
-    backbone=dict(modalities=modalities),
-    neck=dict(modalities=modalities, fusion=dict(type='MangoFusion', window=8, depth=2)),
-    decode_head=dict(num_classes=num_classes),
-)
-"""

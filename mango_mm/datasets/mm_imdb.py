@@ -75,7 +75,7 @@ class MMIMDbDataset(SeededDraws, BaseDataset):
         unknown_genres: ``'drop'`` those that are no class (logged), or ``'error'``.
         missing: A movie whose JSON is not there: ``'error'``, or ``'drop'`` the movie. A poster
             that is not there: ``'error'``, or keep the movie without it. Both are logged.
-        **others: As in mmengine's BaseDataset.
+        **others: The same as in mmengine's BaseDataset.
 
     Raises:
         FileNotFoundError: If a file is missing; names it and the list.

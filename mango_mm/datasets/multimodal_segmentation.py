@@ -50,7 +50,7 @@ class MultimodalSegDataset(SeededDraws, BaseDataset):
         missing: ``'error'``, or ``'absent'``: a sample whose file of a modality does not exist
             has ``present`` in its metainfo, in which that modality is False. Fusions, heads and
             inference leave it out; the label map must exist all the same.
-        **others: As in mmengine's BaseDataset.
+        **others: The same as in mmengine's BaseDataset.
 
     Raises:
         FileNotFoundError: If the list or a file in it does not exist.

@@ -51,7 +51,7 @@ class TaskonomyDataset(SeededDraws, BaseDataset):
         layout: ``'lists'`` or ``'buildings'``.
         check_files: Look for every file when the dataset is built, so that a missing
             one is found before hours of training, not during them.
-        **others: As in mmengine's BaseDataset.
+        **others: The same as in mmengine's BaseDataset.
 
     Raises:
         FileNotFoundError: If the list or a file that it names does not exist.

@@ -9,7 +9,8 @@ from mmengine.registry import init_default_scope
 from PIL import Image
 from rooms import ROOT, SHORT, iterations, run
 
-from mango_mm.analysis.look_at_folder import look_at_folder, write_config
+from mango_mm.analysis.folder_config import write_config
+from mango_mm.analysis.look_at_folder import look_at_folder
 from mango_mm.apis import load_config
 from mango_mm.datasets import MultimodalFolderDataset
 from mango_mm.datasets.transforms import LoadArray, LoadImage, LoadSegmentation, StackModalities

@@ -13,7 +13,8 @@ import os.path as osp
 import sys
 from pathlib import Path
 
-from mango_mm.analysis.look_at_folder import look_at_folder, write_config
+from mango_mm.analysis.folder_config import write_config
+from mango_mm.analysis.look_at_folder import look_at_folder
 from mango_mm.apis.command import Parser, run_tool
 
 

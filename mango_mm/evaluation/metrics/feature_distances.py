@@ -31,7 +31,7 @@ class FeatureDistances(BaseMetric):
             ``dict(type='RandomFeatures')``.
         subset_size: Of KID, as in ``kernel_distance``.
         num_subsets: Of KID.
-        **others: As in mmengine's BaseMetric.
+        **others: The same as in mmengine's BaseMetric.
     """
 
     default_prefix = None

@@ -30,7 +30,7 @@ class MultiLabelScores(BaseMetric):
         choose_thresholds: Choose them on these scores (validation): ``*_tuned`` is then
             optimistic. Else take those that came with the predictions (test).
         classes: Names, for the table that is logged; None: numbers.
-        **others: As in mmengine's BaseMetric.
+        **others: The same as in mmengine's BaseMetric.
     """
 
     default_prefix = None

@@ -35,7 +35,7 @@ class MultimodalEncoderDecoder(EncoderDecoder):
         backbone: Ours or any registered one.
         decode_head: Any decode head of mmseg.
         neck: A ``FusionNeck``, or None.
-        **others: As in mmseg.
+        **others: The same as in mmseg.
     """
 
     def __init__(
