@@ -32,17 +32,18 @@ lint: setup
 PYTEST = OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n $(JOBS) --dist loadfile
 
 test: lint
-	$(PYTEST) -m "not slow" --doctest-modules mango_mm tests
+	$(PYTEST) -m "not slow and not soak" --doctest-modules mango_mm tests
 
 # What is marked slow: trainings, kills, compilers. CI runs it after `make test`.
 test-slow: setup
-	$(PYTEST) -m slow tests
+	$(PYTEST:loadfile=worksteal) -m "slow and not soak" tests
 
 # The long forms of tests/reliability: 150 faults, 15,300 broken files, every mini config. Half an hour.
 soak: setup
 	MANGO_RELIABILITY=full OMP_NUM_THREADS=1 $(RUN) -W ignore -m pytest -q -n $(JOBS) --dist loadfile tests/reliability \
 		tests/tools/test_export_onnx.py tests/engine/test_whole_checkpoints.py \
 		tests/engine/test_finite_loss_hook.py tests/flows/test_compile.py
+	$(PYTEST) -m soak tests
 
 check: test
 

@@ -301,6 +301,7 @@ def test_tools_that_follow_a_list_read_and_write_inside_alone(listed, tmp_path):
     assert outside_picture.read_bytes() == before
 
 
+@pytest.mark.soak
 @pytest.mark.slow
 def test_shrink_never_writes_over_its_source(tmp_path):
     root = write_rooms(tmp_path / 'data', train=1, val=1, size=(16, 20))

@@ -67,6 +67,7 @@ def test_places_are_those_of_all_processes_together(monkeypatch):
     assert len({seed for _, seed in alone}) == 24
 
 
+@pytest.mark.soak
 @pytest.mark.slow
 def test_the_number_of_data_workers_changes_no_weight(tmp_path, monkeypatch):
     monkeypatch.setenv('MANGO_MINI_ROOMS', str(make_rooms(tmp_path / 'rooms')))

@@ -35,7 +35,12 @@ LAYERS = {
 }
 
 
-@pytest.fixture(params=LAYERS.values(), ids=LAYERS.keys())
+@pytest.fixture(
+    params=[
+        pytest.param(make, id=name, marks=[pytest.mark.soak] if 'blocks' in name else [])
+        for name, make in LAYERS.items()
+    ]
+)
 def layer(request):
     torch.manual_seed(0)
     torch._dynamo.reset()

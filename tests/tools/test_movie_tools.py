@@ -133,6 +133,7 @@ def test_the_inference_tool_prints_json(trained, environ, movies, tmp_path):
     assert 'must be MODALITY=VALUE' in done.stderr
 
 
+@pytest.mark.soak
 def test_the_demo_trains_tests_and_draws(tmp_path):
     data = write_movies(tmp_path / 'movies', train=24, dev=7, test=7)
     recipe = data / 'complete.txt'  # few movies under the name of the demo's

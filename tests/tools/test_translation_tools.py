@@ -139,6 +139,7 @@ model_wrapper_cfg = dict(type='MMSeparateDistributedDataParallel')
     assert (tmp_path / 'work/iter_3.pth').is_file()
 
 
+@pytest.mark.soak
 def test_the_demo_trains_prints_a_table_and_draws(tmp_path):
     write_rooms(tmp_path / 'data', train=240, val=60, size=(16, 24), taskonomy=True)
     recipe = tmp_path / 'data/complete.txt'  # small images under the name of the demo's
