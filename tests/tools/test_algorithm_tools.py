@@ -111,7 +111,7 @@ def test_pretraining_reaches_the_model_that_is_finetuned(taught):
 
 WORKER = """
 import sys, torch, torch.distributed as dist
-sys.path[:0] = [{tests!r}]
+sys.path[:0] = {tests!r}
 import test_algorithms as t
 from mango_mm.apis.run import leave_process_group
 from mango_mm.models.algorithms import AlternatingDataParallel
@@ -135,16 +135,16 @@ leave_process_group()
 
 
 def test_two_processes_alternate_as_one_with_the_whole_batch(workplace, tmp_path):
-    tests = str(ROOT / 'tests/models')
+    tests = [str(ROOT / 'tests/models'), str(ROOT / 'tests')]
     worker = tmp_path / 'worker.py'
     worker.write_text(WORKER.format(tests=tests, out=str(tmp_path / 'two.pth')))
     done = run_on('unused', '-m', 'torch.distributed.run', '--nproc_per_node=2', '--standalone',
                   worker)  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
-    sys.path.insert(0, tests)
+    sys.path.insert(0, tests[0])
     import test_algorithms as algorithms
 
-    sys.path.remove(tests)
+    sys.path.remove(tests[0])
     MessageHub.get_instance('at the start of a run')
     torch.manual_seed(0)
     model = algorithms.make('MLA', 'segmentation', 'shared').train()

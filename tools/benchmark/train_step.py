@@ -56,8 +56,7 @@ def prepare(path, args):
     init_default_scope(config.default_scope)
     model = MODELS.build(config.model).to(args.device)
     wrapper = build_optim_wrapper(model, config.optim_wrapper)
-    modalities = config.model.data_preprocessor.modalities
-    channels = sum(m.channels for m in modalities.values())
+    channels = sum(model.data_preprocessor.channels.values())
     size = tuple(config.crop_size)
     batch = args.batch or config.train_dataloader.batch_size
     images = [torch.rand(channels, *size) * 255 for _ in range(batch)]
