@@ -1,4 +1,4 @@
-"""MANGO trained with modality dropout; what is missing is inferred by the flow, NYU Depth V2 mini.
+"""MANGO trained with modality dropout; what is missing is imputed by the flow, NYU Depth V2 mini.
 
 Run:     python tools/train.py configs/mango/mango-l2-dropout-impute_small_1xb8-20ep_nyuv2-mini-72x96.py
 Needs:   $MANGO_DATA_ROOT/nyuv2: python tools/prepare/nyu_depth_v2.py --mini (default ../shared/data/nyuv2)

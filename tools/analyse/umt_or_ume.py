@@ -1,4 +1,4 @@
-r"""Which strategy suits the data: UMT or UME (Du et al., ICML 2023).
+r"""Which algorithm suits the data: UMT or UME (Du et al., ICML 2023).
 
 A fusion of frozen uni-modal encoders (the probe) is compared with the average of the uni-modal
 models (UME). Where the probe is better, the modalities have to be seen together: train UMT. Where

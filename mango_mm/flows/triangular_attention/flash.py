@@ -9,8 +9,9 @@ the dense definition on this very device.
     cpu     float32, float64  _scaled_dot_product_flash_attention_for_cpu
     cuda    float32           _scaled_dot_product_efficient_attention (no padding mask)
 
-The CUDA operator has been written from its signature and was never run by us: if it is
-not what it says, the probe keeps it out and the chunked kernel runs.
+The CUDA operator was written from its signature; on an H200 with torch 2.11 it passes the
+probe (5e-7, docs/performance.md). Where it is not what it says, the probe keeps it out and the
+chunked kernel runs.
 """
 
 from __future__ import annotations
