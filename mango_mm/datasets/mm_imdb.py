@@ -49,7 +49,7 @@ SPLITS = ('train', 'dev', 'test')
 POLICIES = ('error', 'drop')
 GENRES = (
     'Action', 'Adventure', 'Animation', 'Biography', 'Comedy', 'Crime', 'Documentary', 'Drama',
-    'Family', 'Fantasy', 'Movie-Noir', 'History', 'Horror', 'Music', 'Musical', 'Mystery',
+    'Family', 'Fantasy', 'Film-Noir', 'History', 'Horror', 'Music', 'Musical', 'Mystery',
     'Romance', 'Sci-Fi', 'Short', 'Sport', 'Thriller', 'War', 'Western',
 )  # fmt: skip
 HDF5_ROWS = {'train': (0, 15552), 'dev': (15552, 18160), 'test': (18160, 25959)}
