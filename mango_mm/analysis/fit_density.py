@@ -17,7 +17,7 @@ from mango_mm.apis.open_model import open_model, plain_training_loader
 from mango_mm.explicit.token_density import TokenDensity, normalised
 from mango_mm.hosts import require_host
 
-__all__ = ['fit_density', 'load_density', 'save_density', 'tokens_of']
+__all__ = ['fit_density', 'load_density', 'save_density']
 
 FORMAT = 'mango_mm.TokenDensity'
 CENTER_BATCHES = 100  # for the means of the positions
@@ -71,7 +71,7 @@ def fit_density(
     with tqdm(total=iterations, desc='fit density', unit='it') as bar:
         for batch in itertools.islice(_forever(loader), iterations):
             call = read(batch)
-            loss = fitted.loss(tokens_of(call), **call.options)
+            loss = fitted.loss(call.tokens, **call.options)
             if not torch.isfinite(loss):
                 raise FloatingPointError(
                     f'the density loss is {float(loss)} at iteration {bar.n + 1}; lower '
@@ -90,7 +90,7 @@ def fit_density(
     seen = []
     for batch in tqdm(Runner.build_dataloader(plain_training_loader(cfg)), desc='calibrate'):
         call = read(batch)
-        seen.append(fitted.statistics(tokens_of(call), **call.options))
+        seen.append(fitted.statistics(call.tokens, **call.options))
     fitted.calibrate(torch.cat(seen))
     return fitted
 
@@ -130,11 +130,6 @@ def load_density(path: str | Path) -> TokenDensity:
     return density.eval()
 
 
-def tokens_of(call: FusionCall) -> dict[str, Tensor]:
-    """The tokens of a call in float32, in the order of the modalities."""
-    return {m: call.features[m].float() for m in call.fusion.modalities}
-
-
 class _Reader:
     """Lets a model see a batch as in a test, labels or not; keeps its deepest fusion's call."""
 
@@ -155,7 +150,7 @@ class _Reader:
 
 def _for_tokens(call: FusionCall, options: Mapping[str, Any]) -> TokenDensity:
     """A density for the tokens that a fusion has just been given."""
-    shapes = {m: x.shape for m, x in tokens_of(call).items()}
+    shapes = {m: x.shape for m, x in call.tokens.items()}
     names, grid = tuple(shapes), call.grid
     size: dict[str, Any] = {'num_tokens': [shapes[m][1] for m in names]}
     if grid is not None:
@@ -171,7 +166,7 @@ def _means(read: _Reader, loader: Any, count: int) -> dict[str, Tensor]:
     seen: dict[str, Tensor] = {}
     for batch in itertools.islice(_forever(loader), count):
         call = read(batch)
-        for m, x in tokens_of(call).items():
+        for m, x in call.tokens.items():
             real = (call.masks or {}).get(m)
             weight = x.new_ones(x.shape[:2]) if real is None else real.to(x)
             sums[m] = sums.get(m, 0.0) + (normalised(x) * weight[..., None]).sum(dim=0)

@@ -39,12 +39,17 @@ class FusionCall:
         return {'masks': self.masks, 'grid': self.grid}
 
     @property
+    def tokens(self) -> dict[str, Tensor]:
+        """The features in float32, in the order of the fusion's modalities."""
+        return {m: self.features[m].float() for m in self.fusion.modalities}
+
+    @property
     def entered(self) -> dict[str, Tensor]:
         """Tokens as they enter what mixes them: a flow's after their normalisation, float32."""
-        tokens = [self.features[m].float() for m in self.fusion.modalities]
-        if isinstance(self.fusion, MangoFusion):
-            tokens, _ = self.fusion.norm(tokens)
-        return dict(zip(self.fusion.modalities, tokens))
+        if not isinstance(self.fusion, MangoFusion):
+            return self.tokens
+        normalised, _ = self.fusion.norm(list(self.tokens.values()))
+        return dict(zip(self.fusion.modalities, normalised))
 
 
 class FusionRecorder:

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from mango_mm.analysis.fit_density import load_density, tokens_of
+from mango_mm.analysis.fit_density import load_density
 from mango_mm.analysis.fusion_recorder import FusionCall, FusionRecorder
 from mango_mm.apis.open_model import in_order, open_model, plain_training_loader
 from mango_mm.datasets.degradations import DEGRADATIONS, SEVERITIES
@@ -192,7 +192,7 @@ class RobustnessCheck:
     def _density_scores(self, calls: list[FusionCall]) -> dict[str, list[float]]:
         if self._density is None:
             return {}
-        found = self._density.statistics(tokens_of(calls[-1]), **calls[-1].options)
+        found = self._density.statistics(calls[-1].tokens, **calls[-1].options)
         return {
             'density': self._density.strangeness(found).tolist(),
             'information': (-self._density.information(found)).tolist(),

@@ -42,7 +42,7 @@ from torch import Tensor
 
 from mango_mm.flows import Chain, FlowDensity, gaussian_log_prob, num_dims
 from mango_mm.fusion.fusion import Fusion, FusionOutput
-from mango_mm.fusion.imputation import complete
+from mango_mm.fusion.imputation import Completed, complete
 from mango_mm.fusion.mango_block import (
     LayerOptions,
     build_block,
@@ -151,9 +151,8 @@ class MangoFusion(Fusion):
         self.detach_encoder = detach_encoder
         steps = resolve_recipe(recipe)
         options = LayerOptions(**(layers or {})).with_gates_for(moves_per_token(steps, depth))
-        lengths = self.layout.lengths
         self.flow = Chain(
-            *(build_block(steps, dim, lengths, index, options) for index in range(depth)),
+            *(build_block(steps, dim, self.lengths, index, options) for index in range(depth)),
             with_cp=with_cp,
         )
         self.reduce = Reduction(len(self.modalities), dim, self.out_dim, reduction)
@@ -167,8 +166,7 @@ class MangoFusion(Fusion):
     ) -> MangoFusionOutput:
         tokens, statistics = self.norm(self.check(features, masks))
         joint = self.joint_mask(tokens, masks)
-        rounds = self.impute_steps if self.missing == 'impute' else 0
-        entered = complete(self.flow, self.layout, tokens, joint, grid, rounds)
+        entered = self._enter(tokens, joint, grid)
         x, mask = entered.x, entered.mask
         z, log_det = self.flow(x, mask=mask)
         if self.detach_encoder and torch.is_grad_enabled():
@@ -213,9 +211,7 @@ class MangoFusion(Fusion):
             grid: The same as in :meth:`forward`.
         """
         tokens, _ = self.norm(self.check(features, masks))
-        rounds = self.impute_steps if self.missing == 'impute' else 0
-        joint = self.joint_mask(tokens, masks)
-        entered = complete(self.flow, self.layout, tokens, joint, grid, rounds)
+        entered = self._enter(tokens, self.joint_mask(tokens, masks), grid)
         terms = FlowDensity(self.flow).log_prob_terms(entered.x, mask=entered.mask)
         parts = self.layout.unpack(terms[..., None], grid)
         return {m: part[..., 0] for m, part in zip(self.modalities, parts)}
@@ -246,6 +242,13 @@ class MangoFusion(Fusion):
         z, mask = self.layout.pack(self.check(latents, None), joint_mask, grid)
         x, _ = self.flow.inverse(z, mask=mask)
         return dict(zip(self.modalities, self.layout.unpack(x, grid)))
+
+    def _enter(
+        self, tokens: list[Tensor], joint: Tensor | None, grid: tuple[int, int] | None
+    ) -> Completed:
+        """Normalised tokens packed for the flow, and completed if this fusion does that."""
+        rounds = self.impute_steps if self.missing == 'impute' else 0
+        return complete(self.flow, self.layout, tokens, joint, grid, rounds)
 
 
 def _of_the_observed(
