@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 
 from mango_mm import registry as ours
 
-__all__ = ['check_counts', 'check_keys']
+__all__ = ['check_counts', 'check_keys', 'check_model_name']
 
 # What Runner and our own apis read at the top of a config, beside what the config has.
 TOP = set(inspect.signature(Runner.__init__).parameters) | {'tta_model', 'tta_pipeline', 'strategy'}
@@ -115,6 +115,32 @@ def _look_up(name: str) -> Any:
             if kind is not None:
                 return kind
     return None
+
+
+def check_model_name(config: Config) -> None:
+    """Raise unless the model's type is a name of ours with its prefix, or none of ours.
+
+    mmseg has a class ``MultimodalEncoderDecoder`` too, of which mmengine would build the one that
+    the default scope names.
+
+    Raises:
+        ValueError: Naming both.
+    """
+    kind = config.model.get('type') if isinstance(config.model, Mapping) else None
+    scope = config.get('default_scope', 'mmengine')
+    if not isinstance(kind, str) or '.' in kind or scope == ours.SCOPE:
+        return
+    own = ours.MODELS.get(kind)
+    if own is None or not own.__module__.startswith('mango_mm.'):
+        return
+    with root.MODELS.switch_scope_and_registry(scope) as registry:
+        theirs = registry.get(kind)
+    meant = (
+        f'which {scope} has too, another class ({theirs.__module__})'
+        if theirs not in (None, own)
+        else f'which {scope} does not have'
+    )
+    raise ValueError(f"model.type is {kind!r}, {meant}: write type='mango_mm.{kind}'.")
 
 
 def check_counts(config: Config) -> None:

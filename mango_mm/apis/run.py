@@ -14,7 +14,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import FlexibleRunner, Runner
 
-from mango_mm.apis.overrides import check_counts, check_keys
+from mango_mm.apis.overrides import check_counts, check_keys, check_model_name
 from mango_mm.checkpoints import find_checkpoint, load_weights, said_of, unwrapped
 
 __all__ = ['leave_process_group', 'load_config', 'load_weights', 'test', 'train']
@@ -54,6 +54,7 @@ def load_config(
             check_keys(read, list(options))
         read.merge_from_dict(dict(options))
     check_counts(read)
+    check_model_name(read)
     read.launcher = launcher
     if work_dir is not None:
         read.work_dir = str(work_dir)

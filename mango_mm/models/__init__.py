@@ -69,5 +69,9 @@ else:
     register_lazily(
         'mmseg',
         'mango_mm.models.segmentors',
-        ('MultimodalEncoderDecoder', 'MultimodalSegDataPreProcessor'),
+        (
+            'MultimodalCascadeEncoderDecoder',
+            'MultimodalEncoderDecoder',
+            'MultimodalSegDataPreProcessor',
+        ),
     )

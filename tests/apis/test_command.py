@@ -9,7 +9,7 @@ import pytest
 from rooms import MANGO, ROOT, make_rooms
 
 from mango_mm.apis import command, load_config
-from mango_mm.apis.overrides import check_counts, check_keys
+from mango_mm.apis.overrides import check_counts, check_keys, check_model_name
 
 TOOLS = sorted(
     p for p in (ROOT / 'tools').rglob('*.py')
@@ -179,3 +179,16 @@ def test_overrides_that_are_known_pass_and_arguments_of_classes_too():
     config.train_cfg.max_iters = True
     with pytest.raises(ValueError, match='train_cfg.max_iters must be a whole number'):
         check_counts(config)
+
+
+def test_a_model_whose_name_the_host_has_too_must_say_whose_it_is():
+    config = load_config(MANGO)
+    check_model_name(config)
+    config.model.type = 'MultimodalEncoderDecoder'
+    with pytest.raises(ValueError, match=r"which mmseg has too.*write type='mango_mm.Multimodal"):
+        check_model_name(config)
+    config.model.type = 'MIND'
+    with pytest.raises(ValueError, match=r"'MIND', which mmseg does not have: write type='mango"):
+        check_model_name(config)
+    config.model.type = 'EncoderDecoder'
+    check_model_name(config)

@@ -40,7 +40,7 @@ class LabelCheckHook(Hook):
             return
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         model = getattr(model, 'student', model)
-        classes = getattr(getattr(model, 'decode_head', None), 'num_classes', None)
+        classes = getattr(model, 'num_classes', None)
         if classes is None:
             return
         for dataset in _innermost(runner.train_dataloader.dataset):

@@ -20,6 +20,7 @@ from mango_mm.registry import MODELS, build_ours
 
 __all__ = ['MultiStreamBackbone']
 
+READOUT = ('ignore', 'add')
 SHARING = ('separate', 'shared', 'shared_but_norms')
 STREAM_CHANNELS = 3  # what pretrained backbones read
 
@@ -45,6 +46,9 @@ class MultiStreamBackbone(BaseModule):
             baseline on the same data.
         sharing: ``'separate'`` weights, ``'shared'``, or ``'shared_but_norms'``: all but
             the parameters and statistics of normalisation layers (TokenFusion).
+        readout: Of a transformer that delivers its class token beside every map
+            (``output_cls_token``): ``'ignore'`` it, or ``'add'`` it to every position (Ranftl et
+            al., ICCV 2021, DPT).
         init_cfg: The same as in mmengine.
 
     Raises:
@@ -59,11 +63,15 @@ class MultiStreamBackbone(BaseModule):
         use: Sequence[str] | None = None,
         sharing: str = 'separate',
         backbones: Modalities | None = None,
+        readout: str = 'ignore',
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(init_cfg)
         if sharing not in SHARING:
             raise ValueError(f'sharing must be one of {SHARING}; got {sharing!r}.')
+        if readout not in READOUT:
+            raise ValueError(f'readout must be one of {READOUT}; got {readout!r}.')
+        self.readout = readout
         if not modalities:
             raise ValueError('modalities must name at least one modality; got none.')
         self.sharing = sharing
@@ -155,7 +163,7 @@ class MultiStreamBackbone(BaseModule):
         parts = self.split(inputs)
         if self.sharing == 'shared':
             return self._run_shared(parts), {}
-        return {name: _as_tuple(self.streams[name](x)) for name, x in parts.items()}, {}
+        return {name: self._pyramid(self.streams[name](x)) for name, x in parts.items()}, {}
 
     def encode_one(self, inputs: Tensor, modality: str) -> tuple[Tensor, ...]:
         """The pyramid of one modality alone; the other streams do not run.
@@ -166,14 +174,19 @@ class MultiStreamBackbone(BaseModule):
         if modality not in self.use:
             raise KeyError(f'the backbone has streams for {self.use}; got {modality!r}.')
         name = modality if modality in self.streams else self.use[0]
-        return _as_tuple(self.streams[name](self.split(inputs)[modality]))
+        return self._pyramid(self.streams[name](self.split(inputs)[modality]))
+
+    def _pyramid(self, features: Any) -> tuple[Tensor, ...]:
+        """What a stream delivers as maps alone."""
+        stages = (features,) if isinstance(features, Tensor) else tuple(features)
+        return tuple(x if isinstance(x, Tensor) else self._read_out(*x) for x in stages)
+
+    def _read_out(self, feature: Tensor, cls_token: Tensor) -> Tensor:
+        """A map (B, C, H, W) and its class token (B, C)."""
+        return feature + cls_token[:, :, None, None] if self.readout == 'add' else feature
 
     def _run_shared(self, parts: dict[str, Tensor]) -> dict[str, tuple[Tensor, ...]]:
         """All modalities as one larger batch through the one stream."""
         stream = next(iter(self.streams.values()))
-        maps = _as_tuple(stream(torch.cat(list(parts.values()))))
+        maps = self._pyramid(stream(torch.cat(list(parts.values()))))
         return {name: tuple(m.chunk(len(parts))[i] for m in maps) for i, name in enumerate(parts)}
-
-
-def _as_tuple(features: Any) -> tuple[Tensor, ...]:
-    return (features,) if isinstance(features, Tensor) else tuple(features)

@@ -175,7 +175,8 @@ class FusionNeck(BaseModule):
                 tokens, masks = _without_absent(tokens, present)
             output = fusion(tokens, masks=masks, grid=(int(grid[0]), int(grid[1])))
             outputs[stage] = output
-            maps.append(tokens_to_map(output.fused, grid))
+            # As any backbone delivers them: some heads use view.
+            maps.append(tokens_to_map(output.fused, grid).contiguous())
             nll = output.nll_per_dim()
             if nll is not None:
                 nlls.append(nll)

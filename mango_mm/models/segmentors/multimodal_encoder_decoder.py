@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from mmengine.model import Sequential
 from mmseg.models.segmentors import EncoderDecoder
 from torch import Tensor, nn
 
@@ -34,20 +35,36 @@ class MultimodalEncoderDecoder(EncoderDecoder):
     Args:
         backbone: Ours or any registered one.
         decode_head: Any decode head of mmseg.
-        neck: A ``FusionNeck``, or None.
+        neck: A ``FusionNeck``, or a list that begins with one and goes on with necks that take one
+            pyramid (``FPN``, ``MultiLevelNeck``, ``Feature2Pyramid``); None: none.
         **others: The same as in mmseg.
+
+    Attributes:
+        neck: The first neck.
+        further_necks: Those after it, applied one after the other.
+
+    Raises:
+        ValueError: If a ``FusionNeck`` is not the first.
     """
 
     def __init__(
         self,
         backbone: dict[str, Any],
         decode_head: dict[str, Any],
-        neck: dict[str, Any] | None = None,
+        neck: dict[str, Any] | Sequence[dict[str, Any]] | None = None,
         **others: Any,
     ) -> None:
         super().__init__(backbone=backbone, decode_head=decode_head, neck=None, **others)
-        if neck is not None:
-            self.neck = build_ours(MODELS, neck)
+        necks = [neck] if isinstance(neck, Mapping) else list(neck or ())
+        built = [build_ours(MODELS, n) for n in necks]
+        if any(isinstance(n, FusionNeck) for n in built[1:]):
+            raise ValueError(
+                'a FusionNeck must be the first neck: it makes one pyramid of several, which those '
+                f'after it take; got {[n["type"] for n in necks]}.'
+            )
+        if built:
+            self.neck = built[0]
+        self.further_necks = Sequential(*built[1:])
         self.head_input = nn.Identity()  # called with what the decode head reads: a place for hooks
         self.data_preprocessor.honours_present = True
 
@@ -82,10 +99,11 @@ class MultimodalEncoderDecoder(EncoderDecoder):
         if isinstance(self.neck if self.with_neck else None, FusionNeck):
             result = self.neck.fuse(read, present)
             read, losses, nll_per_dim = result.maps, result.losses, result.nll_per_dim
+            read = self.further_necks(read)
             if MODALITIES in getattr(self.decode_head, 'reads', ()):
                 read = {**features, FUSED: read} if FUSED in self.decode_head.reads else read
         elif self.with_neck:
-            read = self.neck(read)
+            read = self.further_necks(self.neck(read))
         return self.head_input(read), losses, nll_per_dim
 
     def loss(self, inputs: Tensor, data_samples: list[Any]) -> dict[str, Tensor]:
@@ -115,7 +133,16 @@ class MultimodalEncoderDecoder(EncoderDecoder):
         if nll_per_dim is not None:
             for meta, value in zip(batch_img_metas, nll_per_dim):
                 meta.setdefault(NLL, []).append(value)
-        logits: Tensor = self.decode_head.predict(read, batch_img_metas, self.test_cfg)
+        return self.decode(read, batch_img_metas)
+
+    def decode(self, read: Any, metas: list[dict[str, Any]]) -> Tensor:
+        """Logits at the size of the images of what :meth:`merge` gave.
+
+        Args:
+            read: See :meth:`merge`.
+            metas: Of each sample, with ``img_shape``.
+        """
+        logits: Tensor = self.decode_head.predict(read, metas, self.test_cfg)
         return logits
 
     def predict(self, inputs: Tensor, data_samples: list[Any] | None = None) -> list[Any]:

@@ -50,6 +50,9 @@ class SegmentationTask(RecognitionTask):
         head = self.model.decode_head
         if self.model.with_auxiliary_head:
             others = {**others, **self.model._auxiliary_head_forward_train(read, samples)}
+        if isinstance(head, nn.ModuleList):  # a cascade: each head reads what the one before gave
+            found = self.model._decode_head_forward_train(read, samples)
+            return {'fused': self._logits(read, samples)}, {'fused': found}, dict(others)
         if not hasattr(head, 'losses_of'):
             logits = head.forward(read)
             found = head.loss_by_feat(logits, samples)
@@ -67,7 +70,15 @@ class SegmentationTask(RecognitionTask):
 
     def output_of(self, features: Mapping[str, Any], samples: Any) -> Tensor:
         read, _, _ = self.model.merge(features, self.model.presence(_metas(samples)))
-        return torch.as_tensor(self.model.decode_head(read))
+        return self._logits(read, samples)
+
+    def _logits(self, read: Any, samples: Any) -> Tensor:
+        """What the head makes of it: of a cascade at the size of the images."""
+        head = self.model.decode_head
+        if not isinstance(head, nn.ModuleList):
+            return torch.as_tensor(head(read))
+        logits: Tensor = self.model.decode(read, [dict(s.metainfo) for s in samples])
+        return logits
 
     def last_layer(self, modality: str) -> nn.Module:
         layer: nn.Module = self._head_of(modality).conv_seg
