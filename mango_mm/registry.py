@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mango_mm.hosts import require_host
+from mango_mm.hosts import has_host, require_host
 
 require_host('mmengine', 'mango_mm.registry')
 
@@ -55,7 +55,10 @@ STRATEGIES = Registry(
     'strategy', parent=root.STRATEGIES, scope=SCOPE, locations=['mango_mm.engine.fsdp_strategy']
 )
 VISUALIZERS = Registry(
-    'visualizer', parent=root.VISUALIZERS, scope=SCOPE, locations=['mango_mm.visualization']
+    'visualizer',
+    parent=root.VISUALIZERS,
+    scope=SCOPE,
+    locations=['mango_mm.visualization' + ('.seg_visualizer' if has_host('mmseg') else '')],
 )
 FUSIONS = MODELS  # every Fusion is registered beside the models; see models/fusions.py
 

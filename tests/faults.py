@@ -22,7 +22,7 @@ def rooms_config(folder, options, work='work', config=MANGO):
         make_rooms(rooms)
     read = load_config(config, work_dir=folder / work, options=options)
     # Pictures take longer than all the rest.
-    read.custom_hooks = [h for h in read.custom_hooks if not h['type'].endswith('PanelHook')]
+    read.default_hooks.pop('visualization')
     for split in ('train', 'val', 'test'):
         read[f'{split}_dataloader'].dataset.data_root = str(rooms)
     return read

@@ -88,6 +88,10 @@ def check_data(
             problems.append(Problem(split, '', _said(error)))
             continue
         counts[split] = len(dataset)
+        published = getattr(dataset, 'SIZES', {}).get(_official(loader.dataset, split))
+        if published not in (None, len(dataset)):
+            message = f'has {len(dataset)} samples; the publication has {published}.'
+            problems.append(Problem(split, '', message))
         names = [_name(dataset.get_data_info(i), i) for i in range(len(dataset))]
         problems += [
             Problem(split, name, 'is listed more than once.')
@@ -107,6 +111,11 @@ def check_data(
             for message in _look_at(dataset.get_data_info(index), steps):
                 problems.append(Problem(split, names[index], message))
     return problems, counts
+
+
+def _official(dataset: Mapping[str, Any], split: str) -> str:
+    """The split of the publication that a data set reads: by its ``split``, or its list."""
+    return str(dataset.get('split') or Path(dataset.get('ann_file') or split).stem)
 
 
 def _build(config: dict[str, Any]) -> Any:
@@ -164,6 +173,8 @@ def _look_at(results: dict[str, Any], steps: Sequence[Any]) -> Iterator[str]:
             yield f'{key} holds {int((~np.isfinite(value)).sum())} values that are not finite.'
         if key == 'depth' and not (value > 0).any():
             yield 'depth has no measured pixel.'
+        if key in results.get('arrays', ()) and value.min() == value.max():
+            yield f'{key} is {float(value.flat[0]):g} everywhere.'
         if key == 'gt_seg_map' and (value == 255).all():
             yield 'no pixel is labelled.'
 

@@ -35,7 +35,7 @@ from tqdm import tqdm
 from mango_mm.analysis.fit_density import load_density
 from mango_mm.analysis.fusion_recorder import FusionCall, FusionRecorder
 from mango_mm.apis.open_model import in_order, open_model, plain_training_loader
-from mango_mm.datasets.degradations import DEGRADATIONS, SEVERITIES
+from mango_mm.datasets.degradations import SEVERITIES, TEXT, applicable
 from mango_mm.evaluation.functional.detection import Mahalanobis, auroc, fpr_at_95
 from mango_mm.hosts import require_host
 from mango_mm.models.tasks import recognition_task_of
@@ -65,7 +65,8 @@ class RobustnessCheck:
     """A trained model, ready to be evaluated on degraded data.
 
     Args:
-        config: Of a segmentor over ``LoadDepth``, or of a classifier of movies.
+        config: Of a segmentor of an image and what is measured beside it, or of a classifier of
+            movies.
         checkpoint: File, or a work dir.
         options: Overrides of the config.
         density: What ``tools/analyse/fit_density.py`` saved for this checkpoint; None: none.
@@ -108,9 +109,20 @@ class RobustnessCheck:
     @property
     def kinds(self) -> tuple[str, ...]:
         """The degradations that apply to this model's data."""
-        return tuple(
-            k for k in DEGRADATIONS if k.startswith('text') == (self.task.degrades == 'text')
-        )
+        return tuple(self._kinds)
+
+    @property
+    def _kinds(self) -> dict[str, tuple[str, str]]:
+        """By name, the kind and the modality that it is of."""
+        if self.task.degrades == 'text':
+            return {kind: (kind, 'text') for kind in TEXT}
+        found = applicable(self.task.modalities)
+        if not found:
+            raise TypeError(
+                'degradations are of an image, rgb, and a modality measured beside it; the model '
+                f'reads {self.task.modalities}.'
+            )
+        return found
 
     def check(
         self,
@@ -205,30 +217,53 @@ class RobustnessCheck:
             loader = plain_training_loader(self.config)
         if step is not None:
             pipeline = loader['dataset']['pipeline']
-            last = self.task.loads_last
-            place = next(i for i, t in enumerate(pipeline) if str(t['type']).endswith(last))
-            pipeline.insert(place + 1, step)
+            loads = [i for i, t in enumerate(pipeline) if _loads_inputs(t)]
+            pipeline.insert(loads[-1] + 1, step)
         return loader
 
     def _step(self, kind: str, severity: int, seed: int) -> dict[str, Any]:
+        kind, key = self._kinds[kind]
         step = {'type': 'mango_mm.Degrade', 'kind': kind, 'severity': severity, 'seed': seed}
         if kind == 'text_other':
             dataset = DATASETS.build(self.config.val_dataloader.dataset)
             texts = [dataset.get_data_info(i).get('text', '') for i in range(len(dataset))]
             step['texts'] = tuple(t for t in texts if t)
         elif self.task.degrades == 'image':
-            load = next(
-                t for t in self.config.val_dataloader.dataset.pipeline
-                if str(t['type']).endswith(self.task.loads_last)
-            )  # fmt: skip
-            step['depth'] = {k: v for k, v in load.items() if k != 'type'}
+            step.update(key=key, unit=self._unit(key))
+            step['load'] = _loading(self.config.val_dataloader.dataset.pipeline, key)
         return step
+
+    def _unit(self, modality: str) -> float:
+        """A metre of depth, a deviation of anything else."""
+        preprocessor = self.model.data_preprocessor
+        if modality == 'depth' or not hasattr(preprocessor, 'std'):
+            return 1.0
+        before = list(preprocessor.channels.values())[: list(preprocessor.channels).index(modality)]
+        return float(preprocessor.std.reshape(-1)[sum(before)])
 
     def _scores(self, sample: Any) -> dict[str, float]:
         found = self.task.uncertainty(sample)
         if 'nll_per_dim' in sample:
             found['likelihood'] = float(sample.nll_per_dim)
         return found
+
+
+def _loads_inputs(transform: Mapping[str, Any]) -> bool:
+    name = str(transform['type']).rpartition('.')[2]
+    return name.startswith('Load') and name not in ('LoadSegmentation', 'LoadAnnotations')
+
+
+def _loading(pipeline: Sequence[Mapping[str, Any]], modality: str) -> dict[str, Any]:
+    """Config of a transform that loads one modality alone, as the pipeline does."""
+    for t in pipeline:
+        if str(t['type']).endswith('LoadModalities'):
+            only = [s for s in t['modalities'] if s['name'] == modality]
+            return {'type': 'mango_mm.LoadModalities', 'modalities': only}
+        defaults = {'LoadDepth': 'depth'}
+        name = str(t['type']).rpartition('.')[2]
+        if name.startswith('Load') and t.get('key', defaults.get(name)) == modality:
+            return dict(t)
+    raise ValueError(f'no transform of the pipeline loads {modality!r}: {[*pipeline]}.')
 
 
 def _quietly(evaluator: Evaluator, size: int) -> dict[str, float]:

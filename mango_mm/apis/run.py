@@ -186,15 +186,19 @@ def test(
 
 def _show_in(config: Config, folder: Path) -> None:
     """Send the pictures of a test to a folder."""
-    hooks = {h['type'].rsplit('.', maxsplit=1)[-1]: h for h in config.get('custom_hooks', ())}
+    every = [
+        *config.get('custom_hooks', ()),
+        (config.get('default_hooks') or {}).get('visualization'),
+    ]
+    hooks = {h['type'].rsplit('.', maxsplit=1)[-1]: h for h in every if h}
     if 'PanelHook' in hooks:
         hooks['PanelHook'].test_dir = str(folder)
     elif 'BasicVisualizationHook' in hooks:  # mmagic's, which draws by the visualizer
         config.visualizer.save_dir = str(folder)
     else:
         raise ValueError(
-            '--show-dir needs a mango_mm.PanelHook or a BasicVisualizationHook in custom_hooks '
-            'of the config.'
+            '--show-dir needs a mango_mm.PanelHook in default_hooks.visualization of the config, '
+            'or a BasicVisualizationHook in custom_hooks.'
         )
 
 

@@ -20,11 +20,15 @@ swapped            RGB shows depth, depth shows brightness    share of the frame
 text_shuffled      words in random order                      share of words .2 .. 1
 text_other         the plot of another movie                   share of words .2 .. 1
 =================  =========================================  ================================
+
+Any other measured modality (thermal, lidar, bands) is degraded as depth is, under its own name
+(``thermal_dropout``, ``thermal_shift``), in steps of its deviation instead of metres.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Callable
 
 import cv2
@@ -35,6 +39,7 @@ __all__ = [
     'DEGRADATIONS',
     'FROZEN_STEPS',
     'SEVERITIES',
+    'applicable',
     'check_degradation',
     'degrade_frame',
     'degrade_text',
@@ -68,7 +73,8 @@ def _blocks(shape: tuple[int, ...], share: float, rng: Rng) -> NDArray[np.bool_]
 
 
 def depth_dropout(rgb: Image, depth: Image, level: int, rng: Rng) -> tuple[Image, Image]:
-    return rgb, np.where(_blocks(depth.shape, SHARES[level], rng), np.float32(0), depth)
+    lost = _like(_blocks(depth.shape, SHARES[level], rng), depth)
+    return rgb, np.where(lost, np.float32(0), depth)
 
 
 def depth_quantise(rgb: Image, depth: Image, level: int, rng: Rng) -> tuple[Image, Image]:
@@ -96,6 +102,8 @@ def rotate(rgb: Image, depth: Image, level: int, rng: Rng) -> tuple[Image, Image
 def _warp(depth: Image, matrix: Image) -> Image:
     """Nearest neighbours, so that no depth is invented; 0 comes in from outside."""
     size = (depth.shape[1], depth.shape[0])
+    if depth.ndim == 3:  # channel by channel: OpenCV has a limit
+        return np.stack([_warp(depth[..., c], matrix) for c in range(depth.shape[2])], axis=2)
     return np.asarray(cv2.warpAffine(depth, matrix, size, flags=cv2.INTER_NEAREST))
 
 
@@ -116,9 +124,15 @@ def swapped(rgb: Image, depth: Image, level: int, rng: Rng) -> tuple[Image, Imag
     """Each sensor's cable in the other's socket: both images in the other's range."""
     where = _blocks(depth.shape, SHARES[level], rng)
     top = float(depth.max()) or 1.0
-    shown = _as_bytes(depth * (255 / top))[..., None]
-    measured = rgb.mean(axis=2).astype(np.float32) * np.float32(top / 255)
-    return np.where(where[..., None], shown, rgb), np.where(where, measured, depth)
+    plane = depth if depth.ndim == 2 else depth.mean(axis=2)
+    shown = _as_bytes(plane * (255 / top))[..., None]
+    measured = _like(rgb.mean(axis=2).astype(np.float32) * np.float32(top / 255), depth)
+    return np.where(where[..., None], shown, rgb), np.where(_like(where, depth), measured, depth)
+
+
+def _like(plane: Image, values: Image) -> Image:
+    """(H, W) so that it goes with (H, W) or (H, W, C)."""
+    return plane if values.ndim == 2 else plane[..., None]
 
 
 def _as_bytes(values: Image) -> Image:
@@ -169,6 +183,30 @@ def degrade_frame(
     if other is None:
         raise ValueError(f'{kind} needs another frame; got none.')
     return (rgb, other[1]) if kind == 'depth_frozen' else (other[0], depth)
+
+
+def applicable(modalities: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """The degradations of a model that reads an image and measured modalities.
+
+    Args:
+        modalities: Their names; ``rgb`` is the image.
+
+    Returns:
+        By name, the kind of this module's table and the modality that takes depth's place in it.
+    """
+    measured = [m for m in modalities if m != 'rgb']
+    if 'rgb' not in modalities or not measured:
+        return {}
+    first = 'depth' if 'depth' in measured else measured[0]
+    found = {}
+    for kind in (*FRAME, *FROZEN):
+        if kind.startswith('rgb') or kind == 'swapped':
+            found[kind] = (kind, first)
+            continue
+        for m in measured:
+            named = kind.replace('depth', m) if kind.startswith('depth') else f'{m}_{kind}'
+            found[kind if m == 'depth' else named] = (kind, m)
+    return found
 
 
 def degrade_text(kind: str, text: str, severity: int, rng: Rng, other: str = '') -> str:

@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mango_mm.datasets.multimodal_segmentation import PATH_KEYS, MultimodalSegDataset
+from mango_mm.datasets.multimodal_segmentation import MultimodalSegDataset
 from mango_mm.datasets.palette import distinct_colours
-from mango_mm.files import inside, read_lines
+from mango_mm.files import read_lines
 from mango_mm.modalities import Modalities, specs_by_name
 from mango_mm.registry import DATASETS
 
@@ -72,6 +72,7 @@ class MultimodalFolderDataset(MultimodalSegDataset):
             raise ValueError(
                 f'label_map must lead to the classes 0..{len(classes) - 1}; got {sorted(wrong)}.'
             )
+        self.METAINFO = meta  # mmseg's tools read it off the class
         super().__init__(
             ann_file=ann_file, modalities=tuple(specs), columns=(*specs, 'label'),
             void_zero=void_zero, missing=missing, metainfo=meta, **others,
@@ -79,24 +80,11 @@ class MultimodalFolderDataset(MultimodalSegDataset):
 
     def load_data_list(self) -> list[dict[str, Any]]:
         samples = []
+        places = dict(self.places) if self.labels is None else {**self.places, 'label': self.labels}
         for name in self._names():
+            paths = {m: f'{folder}/{name}{suffix}' for m, (folder, suffix) in places.items()}
             where = f'{self.data_root}, {name}'
-            sample: dict[str, Any] = {}
-            for m, (folder, suffix) in self.places.items():
-                path = inside(self.data_root, f'{folder}/{name}{suffix}', where)
-                sample[PATH_KEYS.get(m, f'{m}_path')] = path
-            if self.labels is not None:
-                folder, suffix = self.labels
-                sample['seg_map_path'] = inside(self.data_root, f'{folder}/{name}{suffix}', where)
-            if self.missing == 'absent':
-                sample['present'] = self._presence(sample, where)
-            if self.check_files:
-                self._check(sample, where)
-            sample.update(
-                sample_id=name, label_map=self.label_map, reduce_zero_label=self.void_zero,
-                seg_fields=[],
-            )  # fmt: skip
-            samples.append(sample)
+            samples.append(self.sample(paths, where, sample_id=name, label_map=self.label_map))
         return samples
 
     def _names(self) -> list[str]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import os.path as osp
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from mmengine.dataset import BaseDataset
 
 from mango_mm.datasets.draws import SeededDraws
 from mango_mm.datasets.label_counts import LabelCounts
-from mango_mm.datasets.transforms.missing import hand_on_present
+from mango_mm.datasets.transforms.missing import hand_on
 from mango_mm.files import inside, read_image, read_lines
 from mango_mm.registry import DATASETS
 
@@ -64,6 +64,12 @@ class MultimodalSegDataset(SeededDraws, BaseDataset):
         'depth': ('Depth', '.png'),
         'hha': ('HHA', '.jpg'),
     }
+    label_channel: int | None = None  # of label maps that are colour images
+    # Samples that the authors publish, by name of the split; check_data compares.
+    SIZES: dict[str, int] = {}
+    # mmseg's tools read these off a data set whose labels are what the pipeline makes of them.
+    ignore_index = 255
+    reduce_zero_label = False
 
     def __init__(
         self,
@@ -97,8 +103,7 @@ class MultimodalSegDataset(SeededDraws, BaseDataset):
             )
         others.setdefault('data_prefix', dict())
         super().__init__(ann_file=ann_file, **others)
-        if missing == 'absent':
-            hand_on_present(self.pipeline.transforms)
+        hand_on(self.pipeline.transforms)
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """One dict per sample, with the keys that mmseg's transforms expect."""
@@ -114,19 +119,37 @@ class MultimodalSegDataset(SeededDraws, BaseDataset):
         samples = []
         for number, line in lines:
             where = f'{self.ann_file}, line {number}'
-            paths = parse(line, where)
-            wanted = {'label', 'rgb', *self.modalities} & set(paths)
-            sample = {
-                PATH_KEYS.get(name, f'{name}_path'): inside(self.data_root, paths[name], where)
-                for name in wanted
-            }
-            if self.missing == 'absent':
-                sample['present'] = self._presence(sample, where)
-            if self.check_files:
-                self._check(sample, where)
-            sample.update(label_map=None, reduce_zero_label=self.void_zero, seg_fields=[])
-            samples.append(sample)
+            samples.append(self.sample(parse(line, where), where))
         return samples
+
+    def sample(
+        self, paths: Mapping[str, str | Sequence[str]], where: str, **known: Any
+    ) -> dict[str, Any]:
+        """What the pipeline gets of one sample.
+
+        Args:
+            paths: Relative to ``data_root``, by modality, and ``label``; a list where the channels
+                of a modality lie in several files.
+            where: For errors: the list and line, or the sample.
+            **known: What is known of it besides: ``sample_id``, ``conditions``, ``label_map``.
+
+        Raises:
+            FileNotFoundError: If a file does not exist, and must.
+            ValueError: If a path leads out of ``data_root``, or the sample has no modality.
+        """
+        sample: dict[str, Any] = {}
+        for name in paths:
+            if name not in ('label', 'rgb', *self.modalities):
+                continue
+            files = [inside(self.data_root, path, where) for path in files_of(paths[name])]
+            key = PATH_KEYS.get(name, f'{name}_path')
+            sample[key] = files[0] if isinstance(paths[name], str) else files
+        if self.missing == 'absent':
+            sample['present'] = self._presence(sample, where)
+        if self.check_files:
+            self._check(sample, where)
+        given = dict(label_map=None, reduce_zero_label=self.void_zero, seg_fields=[])
+        return {**sample, **given, **known}
 
     def count_labels(self, limit: int | None = None) -> LabelCounts:
         """Count the pixels of every label as stored.
@@ -144,6 +167,8 @@ class MultimodalSegDataset(SeededDraws, BaseDataset):
                 continue
             with contextlib.suppress(OSError, ValueError):
                 stored = np.asarray(read_image(path, 'label'))
+                if stored.ndim == 3 and self.label_channel is not None:
+                    stored = stored[..., self.label_channel]
                 if stored.ndim == 2 and stored.dtype.kind in 'iub' and 0 <= stored.min():
                     counts.add(np.minimum(stored, 255).astype(np.int64))
         return counts
@@ -175,7 +200,7 @@ class MultimodalSegDataset(SeededDraws, BaseDataset):
         present = {}
         for name in self.modalities:
             key = PATH_KEYS.get(name, f'{name}_path')
-            present[name] = osp.isfile(sample[key])
+            present[name] = all(map(osp.isfile, files_of(sample[key])))
             if not present[name]:
                 sample[key] = None
         if not any(present.values()):
@@ -184,7 +209,15 @@ class MultimodalSegDataset(SeededDraws, BaseDataset):
 
     def _check(self, sample: dict[str, Any], where: str) -> None:
         for key, path in sample.items():
-            if key.endswith('_path') and path is not None and not osp.isfile(path):
-                raise FileNotFoundError(
-                    f'{where}: the {key.removesuffix("_path")} file {path} does not exist.'
-                )
+            for file in files_of(path) if key.endswith('_path') else ():
+                if not osp.isfile(file):
+                    raise FileNotFoundError(
+                        f'{where}: the {key.removesuffix("_path")} file {file} does not exist.'
+                    )
+
+
+def files_of(path: str | Sequence[str] | None) -> Sequence[str]:
+    """The files of a modality: none, one, or several whose channels lie side by side."""
+    if path is None:
+        return ()
+    return (path,) if isinstance(path, str) else path

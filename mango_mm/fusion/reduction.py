@@ -73,7 +73,7 @@ class Reduction(nn.Module):
         if self.how == 'sequence':
             mask = None if masks is None else torch.cat(list(masks), dim=1)
             return self.project(torch.cat(list(tokens), dim=1)), mask
-        lengths = [x.shape[1] for x in tokens]
+        lengths = [int(x.shape[1]) for x in tokens]  # while tracing, a size is a tensor
         if len(set(lengths)) > 1:
             raise ValueError(
                 f'reduction={self.how!r} needs as many tokens of each modality; got {lengths}. '

@@ -6,6 +6,7 @@ Shape letters: B batch, N_m tokens of modality m, D channels, K windows of an im
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Sequence
 
 import torch
@@ -98,6 +99,13 @@ class TokenLayout:
         parts: Sequence[Tensor | None] = (
             [None] * len(given) if mask is None else mask.split(given, dim=1)
         )
+        if self.window[0] > grid[0] or self.window[1] > grid[1]:
+            warnings.warn(
+                f'windows of {self.window[0]} x {self.window[1]} are larger than the token grid, '
+                f'{grid[0]} x {grid[1]}: {self.window[0] * self.window[1]} places of each modality '
+                f'are computed and at most {grid[0] * grid[1]} hold a token. Set window={grid}.',
+                stacklevel=4,
+            )
         batch, device = tokens[0].shape[0], tokens[0].device
         cut = [window_mask(part, batch, grid, self.window, device) for part in parts]
         real = [m for m in cut if m is not None]

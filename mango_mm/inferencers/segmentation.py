@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from mango_mm.datasets.multimodal_segmentation import PATH_KEYS
 from mango_mm.datasets.palette import distinct_colours
-from mango_mm.datasets.transforms.missing import hand_on_present
+from mango_mm.datasets.transforms.missing import hand_on
 from mango_mm.inferencers.base import Inferencer, Result, Sample
 from mango_mm.registry import DATASETS
 from mango_mm.visualization.domains import modality_images
-from mango_mm.visualization.panels import colour_labels, draw_panel
+from mango_mm.visualization.panels import colour_labels, draw_panel, legend_of
 
 __all__ = ['SegmentationInferencer']
 
@@ -60,7 +60,7 @@ class SegmentationInferencer(Inferencer):
         self.channels: dict[str, int] = dict(channels)
         self.modalities = tuple(self.channels)
         model.data_preprocessor.check_order(self.pipeline.transforms)
-        hand_on_present(self.pipeline.transforms)
+        hand_on(self.pipeline.transforms)
 
     def prepare(self, sample: Sample) -> dict[str, Any]:
         results: dict[str, Any] = {'seg_fields': [], 'reduce_zero_label': False}
@@ -72,7 +72,11 @@ class SegmentationInferencer(Inferencer):
         for name in self.modalities:
             value = sample[name]
             results[PATH_KEYS.get(name, f'{name}_path')] = (
-                value if value is None or isinstance(value, np.ndarray) else str(value)
+                value
+                if value is None or isinstance(value, np.ndarray)
+                else [str(v) for v in value]
+                if isinstance(value, (list, tuple))
+                else str(value)
             )
         packed: dict[str, Any] = self.pipeline(results)
         return packed
@@ -81,11 +85,15 @@ class SegmentationInferencer(Inferencer):
         self, sample: Sample, item: dict[str, Any], output: Any, path: Path | None
     ) -> Result:
         label: NDArray[np.uint8] = output.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
-        images = modality_images(item['inputs'].numpy(), self.channels)
+        images = modality_images(
+            item['inputs'].numpy(), self.channels, self.model.data_preprocessor.display
+        )
         images['prediction'] = colour_labels(label, self.meta['palette'])
         return {
             'label': label,
-            'panel': draw_panel(images, path),
+            'panel': draw_panel(
+                images, path, legend_of([label], self.meta['classes'], self.meta['palette'])
+            ),
             'pictures': images,
             'classes': self.meta['classes'],
             'nll_per_dim': float(output.nll_per_dim) if 'nll_per_dim' in output else None,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-__all__ = ['colour_depth', 'colour_labels', 'draw_panel']
+__all__ = ['colour_depth', 'colour_labels', 'draw_panel', 'legend_of']
 
 TITLE_HEIGHT, GAP, SHORTEST_SIDE = 16, 4, 120
 
@@ -42,8 +42,21 @@ def colour_labels(
     return table[label.astype(np.uint8)]
 
 
+def legend_of(
+    labels: Sequence[NDArray[Any]],
+    classes: Sequence[str],
+    palette: Sequence[Sequence[int]],
+) -> dict[str, Sequence[int]]:
+    """Colours of the classes that occur in label maps, by name, the most frequent first."""
+    counts = sum(np.bincount(x.astype(np.uint8).ravel(), minlength=256) for x in labels)
+    order = sorted(range(len(classes)), key=lambda i: -int(np.asarray(counts)[i]))
+    return {classes[i]: palette[i] for i in order if np.asarray(counts)[i]}
+
+
 def draw_panel(
-    images: Mapping[str, NDArray[np.uint8]], path: str | Path | None = None
+    images: Mapping[str, NDArray[np.uint8]],
+    path: str | Path | None = None,
+    legend: Mapping[str, Sequence[int]] | None = None,
 ) -> NDArray[np.uint8]:
     """Put titled RGB images of any sizes side by side.
 
@@ -51,6 +64,7 @@ def draw_panel(
         images: (H, W, 3) uint8 by title. All are scaled to the first one's size, small
             ones enlarged without smoothing.
         path: Where to save it (PNG); its folder is made.
+        legend: Colours by name, drawn beneath; see :func:`legend_of`.
 
     Returns:
         The panel, (H', W', 3).
@@ -67,7 +81,32 @@ def draw_panel(
         draw.text((left + 2, 2), title, fill='black', font=font)
         tile = Image.fromarray(np.ascontiguousarray(image))
         canvas.paste(tile.resize((width, height), Image.Resampling.NEAREST), (left, TITLE_HEIGHT))
+    if legend:
+        canvas = _with_legend(canvas, legend)
     if path is not None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         canvas.save(path)
     return np.asarray(canvas)
+
+
+def _with_legend(canvas: Image.Image, legend: Mapping[str, Sequence[int]]) -> Image.Image:
+    """The picture with swatches and names beneath, in as many rows as they need."""
+    font = ImageFont.load_default()
+    places, left, row = [], 2, 0
+    for name, colour in legend.items():
+        width = TITLE_HEIGHT + int(font.getlength(name)) + 2 * GAP
+        if left > 2 and left + width > canvas.width:
+            left, row = 2, row + 1
+        places.append((left, row, name, tuple(colour)))
+        left += width
+    taller = Image.new(
+        'RGB', (canvas.width, canvas.height + (row + 1) * TITLE_HEIGHT + GAP), 'white'
+    )
+    taller.paste(canvas, (0, 0))
+    draw = ImageDraw.Draw(taller)
+    for left, row, name, colour in places:
+        top = canvas.height + GAP + row * TITLE_HEIGHT
+        box = (left, top + 2, left + TITLE_HEIGHT - 4, top + TITLE_HEIGHT - 4)
+        draw.rectangle(box, fill=colour, outline='black')
+        draw.text((left + TITLE_HEIGHT, top), name, fill='black', font=font)
+    return taller

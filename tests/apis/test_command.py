@@ -37,7 +37,7 @@ def call(name, *words, capsys, monkeypatch):
 
 
 def test_every_tool_goes_through_the_one_main():
-    assert len(TOOLS) == 29  # change together with tools/
+    assert len(TOOLS) == 30  # change together with tools/
     for path in TOOLS:
         text = path.read_text()
         assert text.rstrip().endswith("if __name__ == '__main__':\n    run_tool(main)"), path
@@ -164,7 +164,8 @@ def test_overrides_that_are_known_pass_and_arguments_of_classes_too():
     init_default_scope('mmseg')
     check_keys(config, [
         'train_cfg.max_iters', 'train_dataloader.dataset.void_zero', 'randomness.deterministic',
-        'model.neck.fusion.layers', 'model.decode_head.dropout_ratio', 'custom_hooks.0.val_samples',
+        'model.neck.fusion.layers', 'model.decode_head.dropout_ratio',
+        'default_hooks.visualization.val_samples',
         'optim_wrapper.accumulative_counts', 'optim_wrapper.optimizer.betas', 'load_from',
         'default_hooks.mine.type', 'train_dataloader.prefetch_factor', 'experiment_name',
     ])  # fmt: skip

@@ -7,7 +7,8 @@ import pytest
 def _own_visualizer():
     """Mmengine keeps visualizers by name, so that a second run would write where the first did."""
     from mmengine.visualization import Visualizer
-    from mmseg.visualization import SegLocalVisualizer
 
-    for kind in (Visualizer, SegLocalVisualizer):
+    from mango_mm.visualization.seg_visualizer import MultimodalSegVisualizer
+
+    for kind in (Visualizer, MultimodalSegVisualizer):
         kind._instance_dict.clear()

@@ -5,7 +5,7 @@ What the host cannot do, with its reason:
 - ``CCHead`` and ``PSAHead`` need operators that mmcv has for CUDA alone.
 - ``SETRUPHead`` and ``SETRMLAHead`` normalise with (B, C, H, W) of a fixed grid in mind and take no
   windows of another size; ``SegmenterMaskTransformerHead`` does.
-- ``Mask2FormerHead`` needs mmdet; its whole mode works, and its slide mode fails in mmseg alone too.
+- ``Mask2FormerHead`` needs mmdet; its whole mode works, its slide mode fails in mmseg alone too.
 - ``BEiT`` takes images and windows of its ``img_size`` alone.
 - ``EncHead(use_se_loss=False)`` fails in mmseg's own loss.
 - ``ICNet``, ``BiSeNet``, ``DDRNet``, ``PIDNet`` are whole networks whose maps in training are not
@@ -245,9 +245,7 @@ def test_cascades_have_a_likelihood_and_know_what_is_absent(heads, necks, train,
     lacking['inputs'] = [x.clone() for x in whole['inputs']]
     lacking['inputs'][1][3] = float('nan')
     with torch.no_grad():
-        a, b = (
-            [s.seg_logits.data for s in model.test_step(dict(x))] for x in (whole, lacking)
-        )
+        a, b = ([s.seg_logits.data for s in model.test_step(dict(x))] for x in (whole, lacking))
     torch.testing.assert_close(a[0], b[0])
     assert (a[1] - b[1]).abs().max() > 1e-4
     with pytest.raises(ValueError, match=r'decode_head must be a list of 3 heads .* got 2'):
@@ -335,8 +333,12 @@ def test_mask2former_where_mmdet_is():
         dict(type='mmdet.CrossEntropyLossCost', weight=5.0, use_sigmoid=True),
         dict(type='mmdet.DiceCost', weight=5.0, pred_act=True, eps=1.0),
     ]
-    encoder = dict(layer, self_attn_cfg=dict(
-        embed_dims=16, num_heads=2, num_levels=3, num_points=2, dropout=0.0, batch_first=True))
+    encoder = dict(
+        layer,
+        self_attn_cfg=dict(
+            embed_dims=16, num_heads=2, num_levels=3, num_points=2, dropout=0.0, batch_first=True
+        ),
+    )
     head = dict(
         type='mmseg.Mask2FormerHead', in_channels=[8, 16, 32, 64], strides=[4, 8, 16, 32],
         feat_channels=16, out_channels=16, num_classes=4, num_queries=5,

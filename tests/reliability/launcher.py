@@ -54,7 +54,7 @@ def config_of(order):
         loader = config[f'{split}_dataloader']
         loader.batch_size, loader.num_workers = 2, 2 if split == 'train' else 0
         loader.persistent_workers = False
-    drawn = ('PanelHook', 'BasicVisualizationHook')  # pictures take longer than all the rest
+    drawn = 'BasicVisualizationHook'  # pictures take longer than all the rest
     config.custom_hooks = [h for h in config.custom_hooks if not h['type'].endswith(drawn)]
     return config
 

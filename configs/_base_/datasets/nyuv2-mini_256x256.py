@@ -63,8 +63,5 @@ val_dataloader = dict(
     dataset=dict(**common, ann_file='val.txt', pipeline=test_pipeline),
 )
 test_dataloader = val_dataloader
-val_evaluator = [
-    dict(type='IoUMetric', iou_metrics=['mIoU']),
-    dict(type='mango_mm.FlowLikelihood'),
-]
+val_evaluator = dict(type='mango_mm.MultimodalIoUMetric', iou_metrics=['mIoU'])
 test_evaluator = val_evaluator

@@ -17,8 +17,9 @@ from mango_mm.datasets.degradations import (
     degrade_text,
 )
 from mango_mm.datasets.transforms import trace
+from mango_mm.datasets.transforms.load_modalities import resized
 from mango_mm.datasets.transforms.loading import LoadDepth, LoadImage
-from mango_mm.registry import TRANSFORMS
+from mango_mm.registry import TRANSFORMS, build_ours
 
 __all__ = ['Degrade']
 
@@ -27,14 +28,18 @@ __all__ = ['Degrade']
 class Degrade(BaseTransform):
     """One degradation of every sample, the same for a sample whenever it is loaded.
 
-    It comes right after the loading of ``img`` and ``depth``, or of a movie before ``PackMovie``.
+    It comes right after the loading of ``img`` and of what is measured, or of a movie before
+    ``PackMovie``.
 
     Args:
         kind: See ``mango_mm/datasets/degradations.py``.
         severity: 1 to 5.
         seed: Another seed degrades otherwise. The random numbers of a sample follow from it and
             from the sample's path or name, not from the order of loading.
-        depth: Arguments of ``LoadDepth``, for ``depth_frozen``: how the other frame's is read.
+        key: The measured modality that takes depth's place in the kind.
+        unit: What counts as a metre of it.
+        load: Config of the transform that loads it, for ``depth_frozen``: how the other frame's is
+            read; None: ``LoadDepth`` as it is by default.
         texts: Plots to take another one from, for ``text_other``.
 
     Raises:
@@ -46,7 +51,9 @@ class Degrade(BaseTransform):
         kind: str,
         severity: int,
         seed: int = 0,
-        depth: dict[str, Any] | None = None,
+        key: str = 'depth',
+        unit: float = 1.0,
+        load: dict[str, Any] | None = None,
         texts: tuple[str, ...] = (),
     ) -> None:
         check_degradation(kind, severity)
@@ -54,7 +61,9 @@ class Degrade(BaseTransform):
             raise ValueError("'text_other' needs texts to take another plot from; got none.")
         self.kind, self.severity, self.seed, self.texts = kind, severity, seed, tuple(texts)
         self.folders: dict[Path, list[Path]] = {}  # listed once, not per sample
-        self.load_image, self.load_depth = LoadImage(), LoadDepth(**(depth or {}))
+        self.key, self.unit = key, np.float32(unit)
+        self.load_image = LoadImage()
+        self.load = LoadDepth(key=key) if load is None else build_ours(TRANSFORMS, dict(load))
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         name = str(results.get('sample_id') or results.get('img_path') or '')
@@ -63,19 +72,31 @@ class Degrade(BaseTransform):
             other = self.texts[rng.integers(len(self.texts))] if self.texts else ''
             results['text'] = degrade_text(self.kind, results['text'], self.severity, rng, other)
             return results
-        missing = [key for key in ('img', 'depth') if key not in results]
+        missing = [key for key in ('img', self.key) if key not in results]
         if missing:
-            raise KeyError(f'Degrade comes after the loading of img and depth; got no {missing}.')
+            raise KeyError(
+                f'Degrade comes after the loading of img and {self.key}; got no {missing}.'
+            )
+        if results.get('stacked'):
+            raise ValueError(
+                f'Degrade comes before any stacking; {list(results["stacked"])} are stacked '
+                "already. In a test, load with interpolation='nearest'."
+            )
         other = self._other(results) if self.kind.endswith('frozen') else None
-        results['img'], results['depth'] = degrade_frame(
-            self.kind, results['img'], results['depth'], self.severity, rng, other
+        measured = results[self.key] / self.unit
+        results['img'], degraded = degrade_frame(
+            self.kind, results['img'], measured, self.severity, rng, other
         )
-        trace.accept(results, 'depth')  # degraded on purpose
+        if degraded is not measured:
+            results[self.key] = degraded * self.unit
+        trace.accept(results, self.key)  # degraded on purpose
         return results
 
     def _other(self, results: dict[str, Any]) -> tuple[Any, Any]:
         """RGB and depth, what is frozen being that of a frame further in the folder, resized."""
-        key = 'depth_path' if self.kind == 'depth_frozen' else 'img_path'
+        key = f'{self.key}_path' if self.kind == 'depth_frozen' else 'img_path'
+        if isinstance(results[key], (list, tuple)):
+            raise ValueError(f'{self.kind} needs one file per frame; {key} has several.')
         own = Path(results[key])
         if own.parent not in self.folders:
             self.folders[own.parent] = sorted(
@@ -88,6 +109,6 @@ class Degrade(BaseTransform):
         source = {key: str(frames[(frames.index(own) + step) % len(frames)])}
         size = results['img'].shape[1::-1]
         if key == 'img_path':
-            return cv2.resize(self.load_image(source)['img'], size), results['depth']
-        depth = self.load_depth(source)['depth']
-        return results['img'], cv2.resize(depth, size, interpolation=cv2.INTER_NEAREST)
+            return cv2.resize(self.load_image(source)['img'], size), results[self.key]
+        frozen = self.load({**source, 'seg_fields': []})[self.key] / self.unit
+        return results['img'], resized(frozen, size[::-1], 'nearest')

@@ -16,6 +16,8 @@ from mango_mm.registry import TRANSFORMS
 
 __all__ = ['LoadArray']
 
+FULL = 'full'
+
 
 @TRANSFORMS.register_module()
 class LoadArray(BaseTransform):
@@ -29,11 +31,15 @@ class LoadArray(BaseTransform):
         key: Where it goes; its path, or an array, is under ``<key>_path``.
         channels: Which channels of the file, by index; None: all. Needed where samples may lack a
             modality of several channels, which are as many as are named.
-        scale: What values are divided by.
+        scale: What values are divided by; ``'full'``: the largest value of the file's type, so that
+            8 and 16 bits both come as 0..1.
         missing: The value that means no measurement, after dividing; values that are not finite are
             none either. Give the preprocessor the same.
         first: Channels are the first axis of the file, (C, H, W).
         name: Of the array in an ``.npz``; None: it holds one.
+        dtype: What the files must hold, ``'uint16'``, ``'float32'``, ...; None: any numbers.
+
+    A path may be a list of files, whose channels then lie one after the other.
 
     Raises:
         FileNotFoundError: If the file does not exist.
@@ -44,17 +50,20 @@ class LoadArray(BaseTransform):
         self,
         key: str,
         channels: Sequence[int] | None = None,
-        scale: float = 1.0,
+        scale: float | str = 1.0,
         missing: float = 0.0,
         *,
         first: bool = False,
         name: str | None = None,
+        dtype: str | None = None,
     ) -> None:
-        if not scale > 0 or not np.isfinite(missing):
+        if scale != FULL and (isinstance(scale, str) or not scale > 0) or not np.isfinite(missing):
             raise ValueError(
-                f'LoadArray needs a positive scale and a finite missing; got {scale} and {missing}.'
+                f'LoadArray needs a positive scale or {FULL!r}, and a finite missing; got '
+                f'{scale!r} and {missing}.'
             )
-        self.key, self.scale, self.missing = key, float(scale), float(missing)
+        self.key, self.scale, self.missing = key, scale, float(missing)
+        self.dtype = None if dtype is None else np.dtype(dtype)
         self.channels = None if channels is None else tuple(channels)
         self.first, self.name = first, name
 
@@ -65,8 +74,10 @@ class LoadArray(BaseTransform):
             shape = size if len(self.channels or (0,)) == 1 else (*size, len(self.channels or ()))
             values = np.full(shape, self.missing, np.float32)
         else:
-            raw = source if isinstance(source, np.ndarray) else self._read(str(source))
-            values = self._decode(raw, source)
+            several = source if isinstance(source, (list, tuple)) else [source]
+            parts = [self._decode(self._raw(s), s) for s in several]
+            values = parts[0] if len(parts) == 1 else self._joined(parts, source)
+            values = self._chosen(values, source)
         if 'ori_shape' in results:
             check_size(results, values.shape, self.key, source)
         else:  # it comes first: it is the image
@@ -75,6 +86,18 @@ class LoadArray(BaseTransform):
         results['arrays'] = (*results.get('arrays', ()), self.key)
         trace.begin(results, self.key, missing=self.missing)
         return results
+
+    def _raw(self, source: Any) -> NDArray[Any]:
+        return source if isinstance(source, np.ndarray) else self._read(str(source))
+
+    def _joined(self, parts: list[NDArray[np.float32]], source: Any) -> NDArray[np.float32]:
+        """Files side by side as channels."""
+        if len({p.shape[:2] for p in parts}) > 1:
+            raise ValueError(
+                f'the files of {self.key} must be of one size; got {[p.shape for p in parts]} from '
+                f'{[str(s) for s in source]}.'
+            )
+        return np.concatenate([p.reshape(*p.shape[:2], -1) for p in parts], axis=2)
 
     def _read(self, path: str) -> NDArray[Any]:
         if not path.endswith(('.npy', '.npz')):
@@ -99,19 +122,40 @@ class LoadArray(BaseTransform):
                 f'{self.key} must hold numbers, (H, W) or (H, W, C); got {raw.shape} {raw.dtype} '
                 f'from {name_of(source)}.'
             )
+        if self.dtype is not None and raw.dtype != self.dtype:
+            raise ValueError(
+                f'{self.key} must hold {self.dtype}; got {raw.dtype} from {name_of(source)}.'
+            )
         if raw.ndim == 3 and self.first:
             raw = np.moveaxis(raw, 0, -1)
+        scale = self._scale(raw.dtype, source)
+        with np.errstate(over='ignore'):  # beyond float32 is not finite, thus not measured
+            values = (raw / np.float32(scale)).astype(np.float32)
+        values[~np.isfinite(values)] = self.missing
+        return np.ascontiguousarray(values)
+
+    def _scale(self, dtype: np.dtype[Any], source: Any) -> float:
+        if self.scale != FULL:
+            return float(self.scale)
+        # Pillow opens 16 bits of grey as 32.
+        full = {'uint8': 255.0, 'uint16': 65535.0, 'int32': 65535.0, 'bool': 1.0}.get(dtype.name)
+        if full is None:
+            raise ValueError(
+                f"scale='full' of {self.key} needs 8 or 16 bits; got {dtype} from "
+                f'{name_of(source)}.'
+            )
+        return full
+
+    def _chosen(self, values: NDArray[np.float32], source: Any) -> NDArray[np.float32]:
+        """The chosen channels; a single one without an axis."""
         if self.channels is not None:
-            have = raw.shape[2] if raw.ndim == 3 else 1
+            have = values.shape[2] if values.ndim == 3 else 1
             if any(not 0 <= c < have for c in self.channels):
                 raise ValueError(
                     f'channels {list(self.channels)} of {self.key} must be in 0..{have - 1}, those '
                     f'of {name_of(source)}.'
                 )
-            raw = raw.reshape(*raw.shape[:2], have)[..., list(self.channels)]
-        if raw.ndim == 3 and raw.shape[2] == 1:
-            raw = raw[..., 0]
-        with np.errstate(over='ignore'):  # beyond float32 is not finite, thus not measured
-            values = (raw / np.float32(self.scale)).astype(np.float32)
-        values[~np.isfinite(values)] = self.missing
+            values = values.reshape(*values.shape[:2], have)[..., list(self.channels)]
+        if values.ndim == 3 and values.shape[2] == 1:
+            values = values[..., 0]
         return np.ascontiguousarray(values)

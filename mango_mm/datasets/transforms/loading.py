@@ -203,6 +203,7 @@ class LoadSegmentation(BaseTransform):
     Args:
         num_classes: K.
         ignore_index: The label that counts nowhere.
+        channel: Of label maps of several channels, the one that holds the labels (DELIVER: 0).
         crop_inputs: Where the label map is smaller than the image, as in the lists of
             TokenFusion (white borders), crop image and depth around the centre.
 
@@ -211,9 +212,14 @@ class LoadSegmentation(BaseTransform):
     """
 
     def __init__(
-        self, num_classes: int, ignore_index: int = 255, *, crop_inputs: bool = False
+        self,
+        num_classes: int,
+        ignore_index: int = 255,
+        *,
+        channel: int | None = None,
+        crop_inputs: bool = False,
     ) -> None:
-        self.num_classes, self.ignore_index = num_classes, ignore_index
+        self.num_classes, self.ignore_index, self.channel = num_classes, ignore_index, channel
         self.crop_inputs = crop_inputs
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -222,10 +228,12 @@ class LoadSegmentation(BaseTransform):
             label = source
         else:
             label = np.asarray(read_image(source, 'label'))
+        if label.ndim == 3 and self.channel is not None and self.channel < label.shape[2]:
+            label = label[..., self.channel]
         if label.ndim != 2:
             raise ValueError(
                 f'a label map must have one channel; got shape {label.shape} from '
-                f'{name_of(source)}.'
+                f'{name_of(source)}. Of several, say which in channel of LoadSegmentation.'
             )
         if label.dtype.kind not in 'iub':
             raise ValueError(
@@ -308,11 +316,13 @@ def size_without(results: dict[str, Any], key: str) -> tuple[int, int]:
         height, width = results['ori_shape'][:2]
         return int(height), int(width)
     others = {k: v for k, v in results.items() if k.endswith('_path') and v is not None}
-    for name, source in others.items():
+    for name, given in others.items():
+        source = given[0] if isinstance(given, (list, tuple)) else given
         if isinstance(source, np.ndarray):
             return int(source.shape[0]), int(source.shape[1])
-        if str(source).endswith('.npy'):
-            shape = np.load(source, mmap_mode='r', allow_pickle=False).shape
+        if str(source).endswith(('.npy', '.npz')):
+            found = np.load(source, mmap_mode='r', allow_pickle=False)
+            shape = (found if str(source).endswith('.npy') else found[found.files[0]]).shape
             return int(shape[0]), int(shape[1])
         width, height = read_image(source, name.removesuffix('_path')).size
         return int(height), int(width)
@@ -323,6 +333,8 @@ def name_of(source: Any) -> str:
     """What an error calls the source."""
     if source is None:
         return 'no file'
+    if isinstance(source, (list, tuple)):
+        return ', '.join(name_of(s) for s in source)
     return 'an array' if isinstance(source, np.ndarray) else str(source)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,19 +11,25 @@ from mmcv.transforms import BaseTransform
 from mango_mm.modalities import Modalities, channels_by_name
 from mango_mm.registry import TRANSFORMS
 
-__all__ = ['DropModality', 'hand_on_present']
+__all__ = ['HANDED_ON', 'DropModality', 'hand_on']
+
+# What data sets know of a sample beyond mmseg's keys.
+HANDED_ON = ('present', 'conditions', 'sample_id')
 
 
-def hand_on_present(transforms: Iterable[Any]) -> None:
-    """Let a pipeline's ``PackSegInputs`` put ``present`` in the metainfo, in place.
+def hand_on(transforms: Iterable[Any], names: Sequence[str] = HANDED_ON) -> None:
+    """Let a pipeline's ``PackSegInputs`` put what a data set knows in the metainfo, in place.
 
     Args:
-        transforms: Of the pipeline; those with ``meta_keys`` count.
+        transforms: Of the pipeline; those with ``meta_keys`` count, also inside ``TestTimeAug``.
+        names: What is handed on where a sample has it.
     """
     for transform in transforms:
+        for inner in getattr(transform, 'subroutines', ()):
+            hand_on(inner.transforms, names)
         keys = getattr(transform, 'meta_keys', None)
-        if keys is not None and 'present' not in keys:
-            transform.meta_keys = (*keys, 'present')
+        if keys is not None:
+            transform.meta_keys = (*keys, *(n for n in names if n not in keys))
 
 
 @TRANSFORMS.register_module()

@@ -1,5 +1,6 @@
 """Registered hooks."""
 
+from mango_mm.engine.hooks.estimate_statistics_hook import EstimateStatisticsHook
 from mango_mm.engine.hooks.finite_loss_hook import FiniteLossHook
 from mango_mm.engine.hooks.flow_health_hook import FlowHealthHook
 from mango_mm.engine.hooks.label_check_hook import LabelCheckHook
@@ -11,6 +12,7 @@ from mango_mm.engine.hooks.vocabulary_hook import VocabularyHook
 from mango_mm.engine.hooks.whole_checkpoint_hook import WholeCheckpointHook
 
 __all__ = [
+    'EstimateStatisticsHook',
     'FiniteLossHook',
     'FlowHealthHook',
     'LabelCheckHook',

@@ -5,6 +5,7 @@ from mango_mm.evaluation.metrics.flow_likelihood import FlowLikelihood
 from mango_mm.evaluation.metrics.multi_label_scores import MultiLabelScores
 from mango_mm.evaluation.metrics.reconstruction_errors import ReconstructionErrors
 from mango_mm.evaluation.metrics.translation_errors import TranslationErrors
+from mango_mm.hosts import has_host
 
 __all__ = [
     'FeatureDistances',
@@ -13,3 +14,8 @@ __all__ = [
     'ReconstructionErrors',
     'TranslationErrors',
 ]
+
+if has_host('mmseg'):
+    from mango_mm.evaluation.metrics.multimodal_iou import MultimodalIoUMetric
+
+    __all__ += ['MultimodalIoUMetric']

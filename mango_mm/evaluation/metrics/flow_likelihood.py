@@ -31,8 +31,13 @@ class FlowLikelihood(BaseMetric):
 
     def compute_metrics(self, results: list[float | None]) -> dict[str, float]:
         """The mean over all samples that have a likelihood."""
-        values = [r for r in results if r is not None]
-        if not values:
-            return {}
-        nll = sum(values) / len(values)
-        return {'nll_per_dim': nll, 'bits_per_dim': nll / math.log(2)}
+        return mean_likelihood(results)
+
+
+def mean_likelihood(nlls: Sequence[float | None]) -> dict[str, float]:
+    """The mean, in nats and in bits, over the samples that have one; nothing if none has."""
+    values = [nll for nll in nlls if nll is not None]
+    if not values:
+        return {}
+    mean = sum(values) / len(values)
+    return {'nll_per_dim': mean, 'bits_per_dim': mean / math.log(2)}

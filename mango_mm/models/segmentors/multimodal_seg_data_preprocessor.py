@@ -19,6 +19,8 @@ from mango_mm.registry import MODELS
 
 __all__ = ['MultimodalSegDataPreProcessor']
 
+ESTIMATE = 'estimate'
+
 
 @MODELS.register_module()
 class MultimodalSegDataPreProcessor(BaseDataPreprocessor):
@@ -26,9 +28,11 @@ class MultimodalSegDataPreProcessor(BaseDataPreprocessor):
 
     Args:
         modalities: A list of dicts in the order of the stack, each with ``name``, ``channels``,
-            ``mean`` and ``std`` (one value per channel, in the modality's unit) and
-            optionally ``missing``: the value that marks a pixel without a measurement,
-            which is set to the mean. Non-finite values count as missing too.
+            ``mean`` and ``std`` (one value per channel, in the modality's unit, or
+            ``'estimate'``: ``EstimateStatisticsHook`` takes them of the training list, and they are
+            saved in the checkpoint) and optionally ``missing``, the value that marks a pixel
+            without a measurement, which is set to ``fill``, the mean unless told. Non-finite
+            values count as missing too.
         size: Height and width that training images are padded to; None: the
             largest of the batch.
         size_divisor: Or a number that height and width must be multiples of.
@@ -42,6 +46,7 @@ class MultimodalSegDataPreProcessor(BaseDataPreprocessor):
 
     mean: Tensor
     std: Tensor
+    fill: Tensor
 
     def __init__(
         self,
@@ -56,9 +61,18 @@ class MultimodalSegDataPreProcessor(BaseDataPreprocessor):
         mean: list[float] = []
         std: list[float] = []
         missing: list[float] = []
+        fill: list[float] = []
         specs = specs_by_name(modalities)
         self.channels = channels_by_name(modalities)
-        for name, spec in specs.items():
+        self.estimated = tuple(
+            name for name, spec in specs.items()
+            if ESTIMATE in (spec.get('mean'), spec.get('std'))
+        )  # fmt: skip
+        for name, given in specs.items():
+            spec = given
+            if name in self.estimated:
+                unknown = [float('nan')] * spec['channels']
+                spec = {**spec, 'mean': unknown, 'std': unknown}
             for key in ('mean', 'std'):
                 if len(spec.get(key, ())) != spec['channels']:
                     raise ValueError(
@@ -70,10 +84,15 @@ class MultimodalSegDataPreProcessor(BaseDataPreprocessor):
             mean += spec['mean']
             std += spec['std']
             missing += [float(spec.get('missing', float('nan')))] * spec['channels']
+            filled = spec.get('fill')
+            fill += spec['mean'] if filled is None else [float(filled)] * spec['channels']
         self.size, self.size_divisor = size, size_divisor
         self.seg_pad_val, self.test_cfg = seg_pad_val, test_cfg
-        for name, values in (('mean', mean), ('std', std), ('missing', missing)):
-            self.register_buffer(name, torch.tensor(values).view(-1, 1, 1), False)
+        for name, values in (('mean', mean), ('std', std), ('missing', missing), ('fill', fill)):
+            # Estimates belong to the weights.
+            persistent = bool(self.estimated) and name != 'missing'
+            self.register_buffer(name, torch.tensor(values).view(-1, 1, 1), persistent)
+        self.display = {n: specs[n].get('missing') for n in self.channels}
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Collated samples to the model's input.
@@ -151,9 +170,37 @@ class MultimodalSegDataPreProcessor(BaseDataPreprocessor):
                 f'the model reads {self.channels}, {len(self.mean)} channels in all; '
                 f'got an image of {x.shape[-3]}. Check the keys of StackModalities.'
             )
+        if not self.known():
+            raise ValueError(
+                f"mean and std of {self.estimated} are to be estimated ('estimate'): train first "
+                '(EstimateStatisticsHook, in default_runtime), or load a checkpoint.'
+            )
         x = x.float()
         absent = ~torch.isfinite(x) | (x == self.missing)
-        return ((x - self.mean) / self.std).masked_fill(absent, 0.0)
+        return (torch.where(absent, self.fill, x) - self.mean) / self.std
+
+    def known(self) -> bool:
+        """Whether every mean and deviation is a number."""
+        return not self.estimated or bool(torch.isfinite(self.mean).all())
+
+    def set_statistics(self, modality: str, mean: Sequence[float], std: Sequence[float]) -> None:
+        """Take a modality's mean and deviation, one per channel, for estimated.
+
+        Raises:
+            ValueError: If there is not one of each per channel, or a deviation is not positive.
+        """
+        names = list(self.channels)
+        start = sum(self.channels[n] for n in names[: names.index(modality)])
+        count = self.channels[modality]
+        if len(mean) != count or len(std) != count or not min(std) > 0:
+            raise ValueError(
+                f'modality {modality!r} needs a mean and a positive deviation for each of its '
+                f'{count} channels; got {list(mean)} and {list(std)}.'
+            )
+        for buffer, values in ((self.mean, mean), (self.std, std)):
+            buffer[start : start + count, 0, 0] = torch.tensor(values).to(buffer)
+        filled = self.fill[start : start + count]
+        filled[torch.isnan(filled)] = self.mean[start : start + count][torch.isnan(filled)]
 
 
 def _refuse_absent(samples: Sequence[Any]) -> None:

@@ -19,7 +19,6 @@ __all__ = ['ClassificationTask']
 class ClassificationTask(RecognitionTask):
     """A ``MultimodalClassifier``."""
 
-    loads_last = 'LoadPoster'
     degrades = 'text'
 
     @property

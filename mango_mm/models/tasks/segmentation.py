@@ -20,7 +20,6 @@ __all__ = ['SegmentationTask']
 class SegmentationTask(RecognitionTask):
     """A ``MultimodalEncoderDecoder``."""
 
-    loads_last = 'LoadDepth'
     degrades = 'image'
 
     @property

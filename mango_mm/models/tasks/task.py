@@ -56,11 +56,9 @@ class RecognitionTask(Task):
     """A task with classes: heads that give logits.
 
     Attributes:
-        loads_last: Name of the transform after which a sample's modalities are all loaded.
         degrades: What the degradations of its data are of: ``'image'`` or ``'text'``.
     """
 
-    loads_last: str
     degrades: str
 
     @abc.abstractmethod

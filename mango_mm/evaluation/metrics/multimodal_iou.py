@@ -1,0 +1,69 @@
+"""mmseg's IoU with what a multimodal data set and a flow add: conditions apart, the likelihood."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from mmseg.evaluation import IoUMetric
+
+from mango_mm.evaluation.metrics.flow_likelihood import mean_likelihood
+from mango_mm.registry import METRICS
+
+__all__ = ['MultimodalIoUMetric']
+
+
+@METRICS.register_module()
+class MultimodalIoUMetric(IoUMetric):
+    """mmseg's ``IoUMetric``, in one metric, so that mmseg's own tools find what they expect.
+
+    Beside ``aAcc``, ``mIoU``, ``mAcc`` it reports ``nll_per_dim`` and ``bits_per_dim`` of a flow,
+    and, of a data set whose samples have ``conditions`` (weather, time of day, a failing sensor),
+    ``mIoU_<condition>`` over the samples of each. With ``output_dir`` predictions are named by the
+    sample's id where it has one, because file names may repeat across folders.
+
+    Args:
+        **options: The same as in mmseg's.
+    """
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
+        """Collect areas, likelihood and conditions of every sample."""
+        for sample in data_samples:
+            nll = float(sample['nll_per_dim']) if 'nll_per_dim' in sample else None
+            known = dict(sample.get('conditions') or {})
+            count = len(self.results)
+            super().process(data_batch, [self._named(sample)])
+            areas = self.results.pop() if len(self.results) > count else None
+            self.results.append((areas, nll, known))
+
+    def compute_metrics(self, results: list[Any]) -> dict[str, float]:
+        """All metrics by name; the table of classes goes to the log."""
+        areas = [a for a, _, _ in results]
+        found = dict(super().compute_metrics(areas if not self.format_only else results))
+        if not self.format_only:
+            found.update(self._by_condition(results))
+        found.update(mean_likelihood([nll for _, nll, _ in results]))
+        return found
+
+    def _by_condition(self, results: list[Any]) -> dict[str, float]:
+        groups: dict[str, list[Any]] = {}
+        for areas, _, known in results:
+            for value in known.values():
+                groups.setdefault(value, []).append(areas)
+        found = {}
+        for value, members in groups.items():
+            totals = [sum(part) for part in zip(*members)]
+            scores = self.total_area_to_metrics(*totals, ['mIoU'], self.nan_to_num, self.beta)
+            found[f'mIoU_{value}'] = float(np.round(np.nanmean(scores['IoU']) * 100, 2))
+        return found
+
+    @staticmethod
+    def _named(sample: dict[str, Any]) -> dict[str, Any]:
+        """With a path to be named by, also where there is no image."""
+        name = sample.get('sample_id')
+        if name is not None:
+            return {**sample, 'img_path': f'{str(name).replace("/", "_")}.png'}
+        if sample.get('img_path') is None:
+            return {**sample, 'img_path': sample.get('seg_map_path') or 'sample.png'}
+        return sample
