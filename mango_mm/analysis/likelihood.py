@@ -36,6 +36,9 @@ class SampleLikelihood:
         maps: Bits per dimension of each modality's positions, (h, w), of the last flow that
             works on maps; larger is less likely.
         inputs: What the model saw, as the loader gave it.
+        window: Height and width of the windows that the flow of the maps works in, in positions;
+            None: it sees all at once.
+        channels: Of each modality in ``inputs``, where they are one stack.
     """
 
     name: str
@@ -45,6 +48,8 @@ class SampleLikelihood:
     share_dims: dict[str, int]
     maps: dict[str, NDArray[np.float32]]
     inputs: Any
+    window: tuple[int, int] | None = None
+    channels: Mapping[str, int] | None = None
 
     @property
     def bits_per_dim(self) -> float:
@@ -106,6 +111,8 @@ def measure_likelihood(
         with torch.no_grad(), recorder.recording() as calls:
             samples = model.test_step(data)
         found += _of_batch(calls, samples, data)
+    for sample in found:
+        sample.channels = getattr(model.data_preprocessor, 'channels', None)
     if not found:
         raise ValueError(f'the {split} split of {config} is empty.')
     return found
@@ -127,6 +134,7 @@ def _of_batch(calls: list[FusionCall], samples: Any, data: Any) -> list[SampleLi
         shares: dict[str, float] = {}
         dims: dict[str, int] = {}
         maps: dict[str, NDArray[np.float32]] = {}
+        window = None
         for flow, by_modality, masks, grid in terms:
             for m, values in by_modality.items():
                 real = (masks or {}).get(m)
@@ -136,13 +144,14 @@ def _of_batch(calls: list[FusionCall], samples: Any, data: Any) -> list[SampleLi
                 if grid is not None:
                     bits = -values[i] / flow.dim / math.log(2)
                     maps[m] = bits.reshape(grid).cpu().numpy().astype(np.float32)
+                    window = flow.layout.window
         meta = sample.metainfo
         name = str(meta.get('sample_id') or meta.get('img_path') or i)
         inputs = data['inputs']
         one = {m: x[i] for m, x in inputs.items()} if isinstance(inputs, dict) else inputs[i]
         found.append(
             SampleLikelihood(
-                name, sum(shares.values()), sum(dims.values()), shares, dims, maps, one
+                name, sum(shares.values()), sum(dims.values()), shares, dims, maps, one, window
             )
         )
     return found

@@ -11,6 +11,7 @@ from mmengine.registry import init_default_scope
 
 from mango_mm.apis.run import load_config
 from mango_mm.checkpoints import load_weights
+from mango_mm.engine.console_runner import quiet_hosts
 from mango_mm.registry import MODELS
 
 __all__ = ['in_order', 'open_model', 'plain_training_loader']
@@ -50,7 +51,8 @@ def open_model(
         given = {'data_preprocessor': given.get('data_preprocessor'), **given.student}
         given = {k: v for k, v in given.items() if v is not None}
     _drop_pretrained(given)
-    model: Any = MODELS.build(given)
+    with quiet_hosts():
+        model: Any = MODELS.build(given)
     if check is not None:
         check(getattr(model, 'student', model))
     if checkpoint is None:

@@ -16,6 +16,7 @@ from mmengine.runner import FlexibleRunner, Runner
 
 from mango_mm.apis.overrides import check_counts, check_keys, check_model_name
 from mango_mm.checkpoints import find_checkpoint, load_weights, said_of, unwrapped
+from mango_mm.engine.console_runner import ConsoleRunner, quiet_hosts
 
 __all__ = ['leave_process_group', 'load_config', 'load_weights', 'test', 'train']
 
@@ -123,10 +124,12 @@ def train(
         read.load_from = find_checkpoint(read.work_dir)  # also where the work dir was moved
     _prepare_cpu_processes(read)
     # A strategy (FSDP, ...) is FlexibleRunner's; mmengine calls that experimental.
-    runner = (FlexibleRunner if read.get('strategy') else Runner).from_cfg(read)
+    with quiet_hosts():
+        runner = (FlexibleRunner if read.get('strategy') else ConsoleRunner).from_cfg(read)
     if read.resume and read.get('load_from') and isinstance(runner, Runner):
         load_weights(unwrapped(runner.model), read.load_from)  # says whose they are; read again
-    runner.train()
+    with quiet_hosts():
+        runner.train()
     return runner
 
 
@@ -177,10 +180,12 @@ def test(
         read.tta_model.module = read.model
         read.model = read.tta_model
     _prepare_cpu_processes(read)
-    runner = Runner.from_cfg(read)
+    with quiet_hosts():
+        runner = ConsoleRunner.from_cfg(read)
     with said_of(path):  # mmengine would test a model half of which is as built
         runner.load_checkpoint(path, strict=True)
-    metrics: dict[str, float] = runner.test()
+    with quiet_hosts():
+        metrics: dict[str, float] = runner.test()
     return metrics
 
 

@@ -46,15 +46,20 @@ def draw_maps(
     path: str | Path,
     *,
     label: str = 'bits per dimension',
+    window: tuple[int, int] | None = None,
 ) -> None:
     """One row per sample: each modality's picture, and beside it a map laid over it.
 
-    All maps of a modality share one scale, so that rows can be compared.
+    All maps of a modality share one scale, so that rows can be compared. A caption says which way
+    the scale goes, and what the lines are.
 
     Args:
         rows: By title: pictures (H, W, 3) uint8 and maps (h, w) by modality.
         path: The picture (PNG).
         label: Of the maps' scale.
+        window: Height and width, in positions of the map, of the windows that the flow works in;
+            their borders are drawn, because a flow that sees a window alone often has a pattern
+            of their period. None: it sees all at once.
 
     Raises:
         ValueError: If there is no row.
@@ -77,12 +82,27 @@ def draw_maps(
             extent = (0, width, height, 0)
             line[2 * i].imshow(pictures[m], extent=extent)
             low, high = limits[m]
-            shown = line[2 * i + 1].imshow(
-                maps[m], extent=extent, cmap='inferno', vmin=low, vmax=max(high, low + 1e-6)
-            )
+            beside = line[2 * i + 1]
+            beside.imshow(pictures[m].mean(axis=2), extent=extent, cmap='gray')
+            shown = beside.imshow(
+                maps[m], extent=extent, cmap='inferno', vmin=low, vmax=max(high, low + 1e-6),
+                alpha=0.75,
+            )  # fmt: skip
+            if window is not None:
+                rows_, columns_ = maps[m].shape
+                for step, size, whole, draw in (
+                    (window[0], rows_, height, beside.axhline),
+                    (window[1], columns_, width, beside.axvline),
+                ):
+                    for place in range(step, size, step):
+                        draw(place / size * whole, color='white', linewidth=0.4)
             line[2 * i].set_title(m if i else f'{title}\n{m}', fontsize=7)
             line[2 * i + 1].set_title(f'{m}: {label}', fontsize=7)
             figure.colorbar(shown, ax=line[2 * i + 1], fraction=0.046).ax.tick_params(labelsize=6)
         for axis in line:
             axis.set_axis_off()
+    said = f'Bright: unlikely under the flow ({label}); one scale for all rows of a modality.'
+    if window is not None:
+        said += f' White lines: its windows of {window[0]} x {window[1]} positions.'
+    figure.text(0.01, 0.005, said, fontsize=7)
     save_figure(figure, path)

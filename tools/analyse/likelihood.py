@@ -28,15 +28,9 @@ from mango_mm.visualization.domains import modality_images
 
 def pictures_of(sample: SampleLikelihood) -> dict[str, Any] | None:
     """The sample's modalities as pictures, or None where they are no stack of channels."""
-    if isinstance(sample.inputs, dict) or not sample.maps:
+    if isinstance(sample.inputs, dict) or not sample.maps or not sample.channels:
         return None
-    stack = sample.inputs.numpy()
-    rest = stack.shape[0] - 3 * ('rgb' in sample.maps)
-    others = [m for m in sample.maps if m != 'rgb']
-    if not others or rest % len(others):
-        return None
-    channels = {m: 3 if m == 'rgb' else rest // len(others) for m in sample.maps}
-    return modality_images(stack, channels)
+    return modality_images(sample.inputs.numpy(), sample.channels)
 
 
 def main() -> None:
@@ -74,7 +68,7 @@ def main() -> None:
                 title = f'{kind}: {Path(sample.name).stem}, {sample.bits_per_dim:.2f}'
                 rows[title] = (pictures, sample.maps)
     if rows:
-        draw_maps(rows, args.out / 'maps.png')
+        draw_maps(rows, args.out / 'maps.png', window=found[0].window)
     shares = ' '.join(f'{m}={statistics.mean(groups[m]):.3f}' for m in found[0].shares)
     print(f'{len(found)} samples, bits per dimension: mean {statistics.mean(bits):.3f} ({shares})')
     print(f'written to {args.out}')

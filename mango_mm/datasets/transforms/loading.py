@@ -82,9 +82,9 @@ class LoadImage(BaseTransform):
                 f'from {name_of(source)}.'
             )
         results[self.key] = np.ascontiguousarray(rgb[..., ::-1])
-        if self.key == 'img':
+        if self.key == 'img' or 'ori_shape' not in results:
             results['img_shape'] = results['ori_shape'] = rgb.shape[:2]
-        else:
+        if self.key != 'img':
             check_size(results, rgb.shape[:2], self.key, source)
             trace.begin(results, self.key, missing=None)
         return results
