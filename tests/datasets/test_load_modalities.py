@@ -107,7 +107,7 @@ def test_what_is_an_image_is_resized_as_one(sample):
         (dict(interpolation='cubic'), "interpolation of 'thermal' must be one of"),
         (
             dict(loader=dict(type='mango_mm.LoadImage')),
-            "'thermal' must have 1 channels; .* gives 3",
+            "'thermal' must have 1 channels.* gives 3",
         ),
     ],
 )
