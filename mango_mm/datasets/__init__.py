@@ -14,6 +14,7 @@ from mango_mm.datasets.nyu_depth_v2 import NYUDepthV2Dataset
 from mango_mm.datasets.pst900 import PST900Dataset
 from mango_mm.datasets.sun_rgbd import SUNRGBDDataset
 from mango_mm.datasets.taskonomy import TaskonomyDataset
+from mango_mm.datasets.token_sequences import TokenSequenceDataset
 
 __all__ = [
     'DELIVERDataset',
@@ -31,4 +32,5 @@ __all__ = [
     'SeededDraws',
     'SeededSampler',
     'TaskonomyDataset',
+    'TokenSequenceDataset',
 ]

@@ -10,7 +10,9 @@ from mango_mm.apis.open_model import open_model
 from mango_mm.inferencers.base import Inferencer, default_device
 from mango_mm.inferencers.classification import MovieInferencer
 from mango_mm.inferencers.segmentation import SegmentationInferencer
+from mango_mm.inferencers.sequences import SequenceInferencer
 from mango_mm.inferencers.translation import TranslationInferencer
+from mango_mm.models.classifiers import SequenceDataPreprocessor
 from mango_mm.models.tasks import ClassificationTask, SegmentationTask, TranslationTask, task_of
 
 __all__ = [
@@ -18,6 +20,7 @@ __all__ = [
     'MangoInferencer',
     'MovieInferencer',
     'SegmentationInferencer',
+    'SequenceInferencer',
     'TranslationInferencer',
 ]
 
@@ -42,8 +45,8 @@ def MangoInferencer(  # noqa: N802  # what the toolboxes call theirs; it chooses
         device: Where it runs; None: a GPU if there is one.
 
     Returns:
-        A :class:`SegmentationInferencer`, a :class:`MovieInferencer` or a
-        :class:`TranslationInferencer`.
+        A :class:`SegmentationInferencer`, a :class:`MovieInferencer`, a
+        :class:`SequenceInferencer` or a :class:`TranslationInferencer`.
 
     Raises:
         FileNotFoundError: If config or checkpoint do not exist.
@@ -56,4 +59,6 @@ def MangoInferencer(  # noqa: N802  # what the toolboxes call theirs; it chooses
         result = infer({'rgb': 'rgb/1.jpg', 'depth': 'depth/1.png'}, show_dir='panels')
     """
     read, model = open_model(config, checkpoint, device=device or default_device())
+    if isinstance(model.data_preprocessor, SequenceDataPreprocessor):
+        return SequenceInferencer(read, model)
     return BY_TASK[type(task_of(model))](read, model)

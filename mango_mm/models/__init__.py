@@ -18,8 +18,10 @@ from mango_mm.models.extractors import RandomFeatures
 from mango_mm.models.heads import (
     EnsembleHead,
     LatentDecoder,
+    MultiClassHead,
     MultiLabelHead,
     PixelShuffleDecoder,
+    RegressionHead,
     UNetDecoder,
 )
 from mango_mm.models.lazy import register_lazily
@@ -43,12 +45,14 @@ __all__ = [
     'LatentFlow',
     'MaskedAutoencoder',
     'MultiLabelBCELoss',
+    'MultiClassHead',
     'MultiLabelHead',
     'MultiStreamBackbone',
     'MultimodalClassifier',
     'PatchPixels',
     'PixelShuffleDecoder',
     'RandomFeatures',
+    'RegressionHead',
     'TransformersTextEncoder',
     'UNetDecoder',
     'WordTextEncoder',

@@ -27,6 +27,7 @@ from mango_mm.datasets.transforms.movies import (  # noqa: E402
 )
 from mango_mm.datasets.transforms.pack_domains import PackDomains  # noqa: E402
 from mango_mm.datasets.transforms.stacking import StackModalities  # noqa: E402
+from mango_mm.datasets.transforms.tokens import LoadTokens, PackTokens  # noqa: E402
 
 __all__ = [
     'CropBorder',
@@ -40,8 +41,10 @@ __all__ = [
     'LoadImage',
     'LoadPoster',
     'LoadSegmentation',
+    'LoadTokens',
     'PackDomains',
     'PackMovie',
+    'PackTokens',
     'RandomCropDomains',
     'RandomFlipDomains',
     'ResizeDomains',

@@ -18,12 +18,12 @@ __all__ = ['EstimateStatisticsHook']
 
 @HOOKS.register_module()
 class EstimateStatisticsHook(Hook):
-    """Estimates what a ``MultimodalSegDataPreProcessor`` calls ``'estimate'``.
+    """Estimates what a data preprocessor of ours calls ``'estimate'``.
 
-    Over every pixel that was measured of ``samples`` files spread over the training list, as
-    loaded, without augmentation. The values go into the checkpoint, so that testing, inference and
-    a resumed training have the same; a training that starts from weights that have them keeps
-    those.
+    Over every pixel that was measured, or token that is real, of ``samples`` samples spread
+    over the training list, as loaded, without augmentation. The values go into the checkpoint,
+    so that testing, inference and a resumed training have the same; a training that starts from
+    weights that have them keeps those.
 
     Args:
         samples: Files at most.
@@ -62,39 +62,34 @@ class EstimateStatisticsHook(Hook):
         while hasattr(dataset, 'dataset'):  # RepeatDataset and its like
             dataset = dataset.dataset
         transforms = dataset.pipeline.transforms
-        loads = [t for t in transforms if type(t).__name__.startswith('Load')]
-        loads = [
-            t for t in loads if type(t).__name__ not in ('LoadSegmentation', 'LoadAnnotations')
-        ]
-        stack = [t for t in transforms if type(t).__name__ == 'StackModalities']
-        channels = preprocessor.channels
-        total = sum(channels.values())
-        count, sums, squares = (np.zeros(total) for _ in range(3))
-        missing = preprocessor.missing.cpu().numpy().reshape(-1)
+        labels = ('LoadSegmentation', 'LoadAnnotations')
+        names = [type(t).__name__ for t in transforms]
+        steps = [
+            t for t, n in zip(transforms, names)
+            if (n.startswith('Load') and n not in labels) or n == 'StackModalities'
+        ]  # fmt: skip
+        channels: dict[str, int] = preprocessor.channels
+        count, sums, squares = ({m: np.zeros(c) for m, c in channels.items()} for _ in range(3))
         chosen = np.unique(np.linspace(0, len(dataset) - 1, self.samples).round().astype(int))
         for index in tqdm(chosen, desc='means and deviations', unit='sample'):
             results = dataset.get_data_info(int(index))
-            for transform in (*loads, *stack):
-                results = transform(results)
-            values = results['img'].reshape(-1, total).astype(np.float64)
-            seen = np.isfinite(values) & (values != missing)
-            values = np.where(seen, values, 0.0)
-            count += seen.sum(axis=0)
-            sums += values.sum(axis=0)
-            squares += (values**2).sum(axis=0)
-        mean = sums / np.maximum(count, 1)
-        std = np.sqrt(np.maximum(squares / np.maximum(count, 1) - mean**2, 0.0))
-        found, start = {}, 0
-        for name, size in channels.items():
-            part = slice(start, start + size)
-            start += size
-            if name not in wanted:
-                continue
-            if not (count[part] > 1).all() or not (std[part] > 0).all():
+            for step in steps:
+                results = step(results)
+            for m, given in preprocessor.measured(results).items():
+                seen = np.isfinite(given)
+                values = np.where(seen, given, 0.0).astype(np.float64)
+                count[m] += seen.sum(axis=0)
+                sums[m] += values.sum(axis=0)
+                squares[m] += (values**2).sum(axis=0)
+        found = {}
+        for m in wanted:
+            mean = sums[m] / np.maximum(count[m], 1)
+            std = np.sqrt(np.maximum(squares[m] / np.maximum(count[m], 1) - mean**2, 0.0))
+            if not (count[m] > 1).all() or not (std > 0).all():
                 raise ValueError(
-                    f'mean and deviation of {name!r} cannot be estimated: of {len(chosen)} samples '
-                    f'{count[part].astype(int).tolist()} values were measured in its channels, '
-                    f'with deviations {std[part].tolist()}.'
+                    f'mean and deviation of {m!r} cannot be estimated: of {len(chosen)} samples '
+                    f'{count[m].astype(int).tolist()} values were measured in its channels, '
+                    f'with deviations {std.tolist()}.'
                 )
-            found[name] = (mean[part].tolist(), std[part].tolist())
+            found[m] = (mean.tolist(), std.tolist())
         return found

@@ -17,11 +17,12 @@ class RandomView:
 
     Maps (B, C, H, W) are cropped, resized back to their size, mirrored, and lose a rectangle (set
     to 0, which is the mean); all channels alike, nearest neighbour, so that no depth is invented.
-    Texts lose words. Other features (B, ..., D) lose entries.
+    Texts lose words. Sequences (tokens, mask) lose a run of tokens, and entries. Other features
+    (B, ..., D) lose entries.
 
     Args:
         scale: Smallest share of the area that a crop keeps.
-        erase: Largest share of the area that is set to 0.
+        erase: Largest share of the area, or of the tokens, that is left out.
         drop: Probability that a word or an entry is left out.
 
     Example:
@@ -41,6 +42,8 @@ class RandomView:
             return {name: self(x) for name, x in inputs.items()}
         if isinstance(inputs, Tensor):
             return self._map(inputs) if inputs.dim() == 4 else self._entries(inputs)
+        if isinstance(inputs, tuple):
+            return self._sequence(*inputs)
         return [self._text(text) for text in inputs]
 
     def _map(self, x: Tensor) -> Tensor:
@@ -65,6 +68,16 @@ class RandomView:
         if not x.is_floating_point():
             return x
         return x.masked_fill(torch.rand(x.shape).to(x) < self.drop, 0.0)
+
+    def _sequence(self, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens (B, N, C) and which are real, (B, N); one is always left."""
+        draw = torch.rand(len(tokens), 2).to(tokens)
+        lengths = mask.sum(dim=1).to(tokens)
+        hole = (self.erase * draw[:, 0] * lengths).floor()
+        start = (draw[:, 1] * (lengths - hole + 1)).floor()
+        place = (mask.cumsum(dim=1) - 1).to(tokens)
+        hidden = (place >= start[:, None]) & (place < (start + hole)[:, None])
+        return self._entries(tokens), mask & ~hidden
 
     def _text(self, text: str) -> str:
         words = text.split()

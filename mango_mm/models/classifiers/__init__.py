@@ -3,5 +3,14 @@
 from mango_mm.models.classifiers.backbone_tokens import BackboneTokens, FeatureToken
 from mango_mm.models.classifiers.movie_data_preprocessor import MovieDataPreprocessor
 from mango_mm.models.classifiers.multimodal_classifier import MultimodalClassifier
+from mango_mm.models.classifiers.sequence_data_preprocessor import SequenceDataPreprocessor
+from mango_mm.models.classifiers.sequence_encoder import SequenceEncoder
 
-__all__ = ['BackboneTokens', 'FeatureToken', 'MovieDataPreprocessor', 'MultimodalClassifier']
+__all__ = [
+    'BackboneTokens',
+    'FeatureToken',
+    'MovieDataPreprocessor',
+    'MultimodalClassifier',
+    'SequenceDataPreprocessor',
+    'SequenceEncoder',
+]

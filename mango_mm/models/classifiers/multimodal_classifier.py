@@ -1,9 +1,9 @@
-"""Multi-label classification of several modalities: encoders, any fusion, pooling, a head."""
+"""Recognition from several modalities: encoders, any fusion, pooling, a head of any kind."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Union
 
 import torch
 from mmengine.model import BaseModel, ModuleDict
@@ -16,10 +16,11 @@ from mango_mm.models.compiled_flows import compile_flows
 from mango_mm.models.likelihood_losses import likelihood_losses
 from mango_mm.models.presence import presence
 from mango_mm.registry import FUSIONS, MODELS, build_ours
-from mango_mm.structures import MultiLabelSample
+from mango_mm.structures import MultiLabelSample, SequenceSample
 
 __all__ = ['MultimodalClassifier', 'masked_mean']
 
+Sample = Union[MultiLabelSample, SequenceSample]
 COMBINE = ('mean', 'entropy')
 FUSED, SHARED = 'fused', 'shared'  # names of heads beside the modalities'
 
@@ -36,12 +37,13 @@ class MultimodalClassifier(BaseModel):
             modality; or a dict by name, in alphabetical order. An encoder returns tokens
             (B, N, C) and a mask (B, N) or None, and has ``out_dim``, its C.
         dim: Channels D of the tokens that are fused.
-        num_classes: Classes.
+        num_classes: Outputs of a head: classes, or numbers of a regression.
         fusion: Config of a fusion. None: of one modality it is the unimodal baseline; of
             several late fusion: a head for each, combined over those that a sample has.
         pool: ``'after'``: all tokens are fused, then averaged; ``'before'``: each modality is
             averaged to one token first, which fusions that join positions need.
-        head: Options of ``MultiLabelHead``.
+        head: Options of ``MultiLabelHead``, or of the ``type`` of :class:`PerceptronHead` that they
+            name: ``MultiClassHead``, ``RegressionHead``.
         unimodal_heads: With a fusion: a dict gives every modality a head of its own besides,
             which decides where a sample lacks one (MIND). Its keys, with or without a fusion:
             ``combine``, ``'mean'`` (UME) or ``'entropy'`` (MLA), and ``shared``, one head for
@@ -106,6 +108,8 @@ class MultimodalClassifier(BaseModel):
                 for name in names
             }
         )  # fmt: skip
+        if self.combine == 'entropy' and self.head.kind == 'regression':
+            raise ValueError("combine='entropy' needs classes: a regression has no entropy.")
 
     def init_weights(self) -> None:
         """Initialise, then put the fusion back to its own start."""
@@ -127,7 +131,7 @@ class MultimodalClassifier(BaseModel):
     def forward(
         self,
         inputs: Mapping[str, Any],
-        data_samples: Sequence[MultiLabelSample] | None = None,
+        data_samples: Sequence[Sample] | None = None,
         mode: str = 'tensor',
     ) -> Any:
         """Logits (B, num_classes), losses or samples with scores, as mmengine's modes ask."""
@@ -140,15 +144,17 @@ class MultimodalClassifier(BaseModel):
             return self.combined(logits, present)
         if mode != 'predict':
             raise ValueError(f"mode must be 'tensor', 'loss' or 'predict'; got {mode!r}.")
-        scores = self.combined(logits, present).sigmoid()
-        samples = list(data_samples or (MultiLabelSample() for _ in scores))
+        predicted = self.head.predict(self.combined(logits, present))
+        count = len(next(iter(predicted.values())))
+        samples = list(data_samples or (self.head.sample_type() for _ in range(count)))
         for i, sample in enumerate(samples):
-            sample.pred_score, sample.thresholds = scores[i], self.head.thresholds.clone()
+            for field, values in predicted.items():
+                setattr(sample, field, values[i])
             if nll is not None:
                 sample.nll_per_dim = nll[i]
         return samples
 
-    def presence(self, samples: Sequence[MultiLabelSample] | None) -> Tensor | None:
+    def presence(self, samples: Sequence[Sample] | None) -> Tensor | None:
         """Which modalities the samples have, bool (B, M); None: all."""
         if samples is None:
             return None
@@ -159,10 +165,10 @@ class MultimodalClassifier(BaseModel):
         return self.heads[SHARED if self.shared and name != FUSED else name]
 
     def head_losses(
-        self, logits: Mapping[str, Tensor], samples: Sequence[MultiLabelSample]
+        self, logits: Mapping[str, Tensor], samples: Sequence[Sample]
     ) -> dict[str, Tensor]:
         """The loss of every head, over the samples that have its modality."""
-        labels = torch.stack([sample.gt_label for sample in samples])
+        labels = self.head.targets(samples)
         present = self.presence(samples) if len(logits) > 1 else None
         losses = {}
         for name, value in logits.items():
@@ -183,7 +189,8 @@ class MultimodalClassifier(BaseModel):
         if FUSED in logits and present is None:
             return logits[FUSED]
         stacked = torch.stack([logits[m] for m in self.modalities])
-        scores = certainty(stacked, multi_label=True) if self.combine == 'entropy' else None
+        several = self.head.kind == 'multi_label'
+        scores = certainty(stacked, multi_label=several) if self.combine == 'entropy' else None
         joint = combine_logits(stacked, scores, present)
         if FUSED not in logits or present is None:
             return joint
@@ -192,7 +199,7 @@ class MultimodalClassifier(BaseModel):
     def encode(
         self,
         inputs: Mapping[str, Any],
-        data_samples: Sequence[MultiLabelSample] | None = None,
+        data_samples: Sequence[Sample] | None = None,
         *,
         only: Sequence[str] | None = None,
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

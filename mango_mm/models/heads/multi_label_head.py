@@ -5,23 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from mmengine.model import BaseModule
-from torch import Tensor, nn
+from torch import Tensor
 
+from mango_mm.models.heads.perceptron_head import PerceptronHead
 from mango_mm.registry import MODELS, build_ours
+from mango_mm.structures import MultiLabelSample
 
 __all__ = ['MultiLabelHead']
 
 
 @MODELS.register_module()
-class MultiLabelHead(BaseModule):
+class MultiLabelHead(PerceptronHead):
     """A perceptron over one feature vector per sample.
 
     Args:
-        in_channels: Of the feature.
+        in_channels: See :class:`PerceptronHead`.
         num_classes: C.
-        hidden_channels: Of a hidden layer; None: none.
-        dropout: Of the feature, and of the hidden layer.
+        hidden_channels: See :class:`PerceptronHead`.
+        dropout: See :class:`PerceptronHead`.
         loss: Config of ``MultiLabelBCELoss`` or ``AsymmetricLoss``.
         init_cfg: The same as in mmengine.
 
@@ -31,6 +32,8 @@ class MultiLabelHead(BaseModule):
     """
 
     thresholds: Tensor
+    kind = 'multi_label'
+    sample_type = MultiLabelSample
 
     def __init__(
         self,
@@ -41,21 +44,18 @@ class MultiLabelHead(BaseModule):
         loss: dict[str, Any] | None = None,
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(init_cfg)
-        hidden = hidden_channels or in_channels
-        layers: list[nn.Module] = [nn.Dropout(dropout)]
-        if hidden_channels:
-            layers += [nn.Linear(in_channels, hidden), nn.GELU(), nn.Dropout(dropout)]
-        self.layers = nn.Sequential(*layers, nn.Linear(hidden, num_classes))
+        super().__init__(in_channels, num_classes, hidden_channels, dropout, init_cfg)
         self.criterion = build_ours(MODELS, dict(loss or {'type': 'MultiLabelBCELoss'}))
         self.register_buffer('thresholds', torch.full((num_classes,), 0.5))
-
-    def forward(self, feature: Tensor) -> Tensor:
-        """Logits (B, C) of features (B, in_channels)."""
-        logits: Tensor = self.layers(feature)
-        return logits
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The loss of logits (B, C) against labels (B, C)."""
         value: Tensor = self.criterion(logits, labels)
         return value
+
+    def predict(self, logits: Tensor) -> dict[str, Tensor]:
+        """Probabilities and thresholds, (B, C) each."""
+        return {
+            'pred_score': logits.sigmoid(),
+            'thresholds': self.thresholds.expand(len(logits), -1).clone(),
+        }

@@ -6,12 +6,14 @@ without a word, and its forks refuse more than three means.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.model import BaseDataPreprocessor
 from mmseg.utils import stack_batch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mango_mm.modalities import Modalities, channels_by_name, specs_by_name
@@ -182,6 +184,13 @@ class MultimodalSegDataPreProcessor(BaseDataPreprocessor):
     def known(self) -> bool:
         """Whether every mean and deviation is a number."""
         return not self.estimated or bool(torch.isfinite(self.mean).all())
+
+    def measured(self, results: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+        """The pixels of a stacked sample by modality, (H W, C), NaN where nothing was measured."""
+        image = results['img'].reshape(-1, len(self.mean)).astype(np.float64)
+        image[image == self.missing.cpu().numpy().reshape(-1)] = np.nan
+        ends = np.cumsum(list(self.channels.values()))
+        return dict(zip(self.channels, np.split(image, ends[:-1], axis=1)))
 
     def set_statistics(self, modality: str, mean: Sequence[float], std: Sequence[float]) -> None:
         """Take a modality's mean and deviation, one per channel, for estimated.

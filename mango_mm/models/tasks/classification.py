@@ -1,4 +1,4 @@
-"""Multi-label classification: a ``MultimodalClassifier``."""
+"""Recognition by one feature per sample: a ``MultimodalClassifier``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.nn import functional as F  # noqa: N812  # the name everybody uses
 
 from mango_mm.models.classifiers.multimodal_classifier import masked_mean
 from mango_mm.models.tasks.task import Losses, RecognitionTask
-from mango_mm.objectives import distill_labels
+from mango_mm.objectives import distill_categories, distill_labels
 
 __all__ = ['ClassificationTask']
 
@@ -45,8 +45,8 @@ class ClassificationTask(RecognitionTask):
         return logits, {n: {k: v} for n, (k, v) in zip(logits, found.items())}, others
 
     def decode_one(self, feature: Any, samples: Any, modality: str) -> Losses:
-        labels = torch.stack([sample.gt_label for sample in samples])
         head = self.model.head_of(modality)
+        labels = head.targets(samples)
         seen = feature[1].any(dim=1)
         logits = head(masked_mean(*feature))
         if not seen.any():
@@ -80,7 +80,11 @@ class ClassificationTask(RecognitionTask):
         return tokens, mask
 
     def distill(self, student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-        return distill_labels(student, teacher, temperature)
+        kind = self.model.head.kind
+        if kind == 'regression':
+            return (student - teacher).square().mean(dim=1)
+        distance = distill_labels if kind == 'multi_label' else distill_categories
+        return distance(student, teacher, temperature)
 
     def explained(
         self, logits: Tensor, classes: Sequence[str], target: str | None
@@ -91,7 +95,14 @@ class ClassificationTask(RecognitionTask):
         return weights.to(logits), classes[index]
 
     def uncertainty(self, sample: Any) -> dict[str, float]:
+        if self.model.head.kind == 'regression':
+            return {}
         p = sample.pred_score
+        if self.model.head.kind == 'multi_class':
+            return {
+                'max_softmax': float(1 - p.max()),
+                'entropy': float(torch.special.entr(p).sum()),
+            }
         return {
             'max_softmax': float(1 - torch.maximum(p, 1 - p).mean()),
             'entropy': float((torch.special.entr(p) + torch.special.entr(1 - p)).mean()),

@@ -1,0 +1,9 @@
+"""MCMulT, on the ground of its paper: three sequences of unequal lengths, generated sequences.
+
+Run:     python tools/train.py configs/mcmult/mcmult_small_1xb32-600it_mini-sequences-24.py
+Needs:   data/mini_sequences: python tools/prepare/mini_sequences.py
+Ours:    not measured
+"""
+
+_base_ = '../_base_/settings/small_1xb32-600it_mini-sequences-24.py'
+model = dict(fusion=dict(type='MCMulTFusion', depth=2, reduction='sequence'))
