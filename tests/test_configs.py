@@ -25,7 +25,7 @@ from mango_mm.datasets.mm_imdb import GENRES
 from mango_mm.domains import get_domain
 from mango_mm.modalities import channels_by_name, specs_by_name
 from mango_mm.registry import DATASETS, MODELS
-from mango_mm.structures import MultiLabelSample
+from mango_mm.structures import MultiLabelSample, SequenceSample
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 BASE = CONFIGS / '_base_'
@@ -34,8 +34,9 @@ ALL = [p for p in FILES if '_base_' not in p.parts]
 TARGETS = ('2depth', '2rgb', '2normal', '2shade')
 TRANSLATION = [p for p in ALL if any(t in p.stem for t in TARGETS)]
 MOVIES = [p for p in ALL if 'movies' in p.stem or 'mm-imdb' in p.stem]
+SEQUENCES = [p for p in ALL if 'sequences' in p.stem]
 AUTOENCODERS = [p for p in ALL if p.parent.name == 'autoencoder']
-OTHERS = {*TRANSLATION, *MOVIES, *AUTOENCODERS}
+OTHERS = {*TRANSLATION, *MOVIES, *SEQUENCES, *AUTOENCODERS}
 LEAVES = [p for p in ALL if p not in OTHERS]  # segmentation
 PLOTS = ['war and love', 'love and space']
 
@@ -64,7 +65,7 @@ def distinct(paths):
     return [pytest.param(path, id=path.stem) for path in found.values()]
 
 
-STEPPED = [distinct(paths) for paths in (LEAVES, TRANSLATION, MOVIES, AUTOENCODERS)]
+STEPPED = [distinct(paths) for paths in (LEAVES, TRANSLATION, MOVIES, AUTOENCODERS, SEQUENCES)]
 
 
 def stems(paths):
@@ -73,10 +74,10 @@ def stems(paths):
 
 def test_all_leaves_were_found():
     # Change together with configs/; a silent 0 once passed upstream.
-    counts = (len(LEAVES), len(TRANSLATION), len(MOVIES), len(AUTOENCODERS))
-    assert counts == (85, 32, 23, 2)
-    assert tuple(map(len, STEPPED)) == (58, 29, 19, 2)
-    assert len(ALL) == sum(counts) <= 150
+    counts = tuple(map(len, (LEAVES, TRANSLATION, MOVIES, AUTOENCODERS, SEQUENCES)))
+    assert counts == (85, 32, 23, 2, 11)
+    assert tuple(map(len, STEPPED)) == (58, 29, 19, 2, 11)
+    assert len(ALL) == sum(counts) <= 160
 
 
 def core_of(config):
@@ -102,7 +103,9 @@ def provide(config, folder):
                 built.fit_vocabulary(PLOTS)
             spec.checkpoint = str(folder / f'{m}.pth')
             torch.save({'state_dict': built.state_dict()}, spec.checkpoint)
-    started = [config.model.get('backbone'), *(config.model.get('encoders') or {}).values()]
+    encoders = config.model.get('encoders') or {}
+    encoders = encoders if isinstance(encoders, list) else encoders.values()
+    started = [config.model.get('backbone'), *encoders]
     for part in filter(None, started):
         if (part.get('init_cfg') or {}).get('type') == 'Pretrained':
             source = Path(part.init_cfg.checkpoint)
@@ -310,6 +313,32 @@ def test_a_movie_config_builds_and_takes_a_step(path, tmp_path):
         sample.gt_label = torch.randint(0, 2, (len(genres),)).float()
         samples.append(sample)
     inputs = {'image': torch.randn(2, 3, size[1], size[0]), 'text': PLOTS}
+    losses = model(inputs, samples, mode='loss')
+    assert ('loss_nll' in losses) == path.stem.startswith('mango')
+    total, _ = model.parse_losses(losses)
+    total.backward()
+    assert torch.isfinite(total)
+    idle = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
+    assert idle == []
+
+
+@pytest.mark.parametrize('path', STEPPED[4])
+def test_a_sequence_config_builds_and_takes_a_step(path, tmp_path):
+    config = load_config(path)
+    init_default_scope(config.default_scope)
+    provide(config, tmp_path)
+    model = MODELS.build(config.model)
+    model.init_weights()
+    student = getattr(model, 'student', model)
+    assert tuple(student.data_preprocessor.channels) == tuple(m.name for m in config.modalities)
+    inputs, samples = {}, []
+    for m in config.modalities:
+        longest = {'signal': 24, 'text': 12, 'image': 9}[m.name]
+        inputs[m.name] = torch.randn(4, longest, m.channels), torch.ones(4, longest).bool()
+    for value in (-2.0, 0.0, 1.0, 3.0):
+        sample = SequenceSample(metainfo=dict(sample_id=str(value)))
+        sample.gt_label = torch.tensor([value])
+        samples.append(sample)
     losses = model(inputs, samples, mode='loss')
     assert ('loss_nll' in losses) == path.stem.startswith('mango')
     total, _ = model.parse_losses(losses)

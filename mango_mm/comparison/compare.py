@@ -37,6 +37,12 @@ TASK_METRICS = {
     'micro_f1_tuned': ('micro F1, tuned', 2),
     'macro_f1_tuned': ('macro F1, tuned', 2),
     'mAP': ('mAP', 2),
+    'mae': ('MAE', 3),
+    'corr': ('correlation', 3),
+    'acc_7': ('Acc-7', 1),
+    'acc_2': ('Acc-2', 1),
+    'f1': ('F1', 1),
+    'accuracy': ('accuracy', 2),
     'FID': ('FID', 2),
     'KID': ('KID', 4),
     'frechet_random_features': ('Frechet, random features', 3),
@@ -49,7 +55,13 @@ COSTS = {
     'latency_ms': ('latency (ms)', 1),
     'train_mib': ('training memory (MiB)', 0),
 }
-HEADLINES = ('mIoU', 'MAE', 'macro_f1')  # one of them stands for a run while it goes on
+HEADLINES = (
+    'mIoU',
+    'MAE',
+    'macro_f1',
+    'mae',
+    'accuracy',
+)  # one of them stands for a run while it goes on
 SUBSET = '/'  # MissingModalityHook reports rgb/mIoU: the metric with RGB alone
 TESTED = 'tested.json'
 TRAIN = (
