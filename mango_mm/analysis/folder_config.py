@@ -53,29 +53,25 @@ def _config(found: FolderFound, path: Path) -> str:
     configs = base / '.mim/configs'
     if not (configs / '_base_').is_dir():
         configs = base.parent / 'configs'
-    specs, places, loads, keys = [], [], [], []
+    specs, places = [], []
     for m in found.modalities:
-        missing = '' if m.is_rgb else ', missing=0.0'
+        how = '' if m.is_rgb else f", dtype='{m.dtype}', missing=0.0"
+        if m.is_rgb and m.name != 'rgb':
+            how = ", loader=dict(type='mango_mm.LoadImage')"
         specs.append(
             f"    dict(name='{m.name}', channels={m.channels}, mean={m.mean}, std={m.std}"
-            f'{missing}),  # {m.dtype}, {m.low:g} to {m.high:g}'
+            f'{how}),  # {m.dtype}, {m.low:g} to {m.high:g}'
         )
         places.append(f"    dict(name='{m.name}', folder='{m.folder}', suffix='{m.suffix}'),")
-        first = m is found.modalities[0] and m.is_rgb
-        every = list(range(m.channels))
-        keys.append('img' if first else m.name)
-        loads.append(
-            "    dict(type='mango_mm.LoadImage'),"
-            if first
-            else f"    dict(type='mango_mm.LoadArray', key='{m.name}', channels={every}),"
-        )
     absent = any(set(found.names) - m.names for m in found.modalities)
     table = '\n'.join(f'    [{value}, {index}],' for index, value in enumerate(stored))
     root = osp.abspath(found.root)
     relative = osp.relpath(path.parent.resolve(), root)
+    sizes = {m.size for m in found.modalities}
+    resample = '' if len(sizes) == 1 else ', resample=True'
     return TEMPLATE.format(
         root=root, name=found.root.name, specs='\n'.join(specs), places='\n'.join(places),
-        loads='\n'.join(loads), keys=keys, crop=crop, count=len(stored), table=table,
+        resample=resample, crop=crop, count=len(stored), table=table,
         classes=[f'class_{v}' for v in stored], labels=found.labels[0] if found.labels else '',
         suffix=found.labels[1] if found.labels else '', configs=configs,
         missing='absent' if absent else 'error', train=f'{relative}/{path.stem}_train.txt',
@@ -92,7 +88,7 @@ _base_ = [
     '{configs}/_base_/default_runtime.py',
 ]
 data_root = '{root}'
-# In the order of StackModalities. Means and deviations are of up to 50 files each.
+# In the order of the stack. Means and deviations are of up to 50 files each.
 modalities = [
 {specs}
 ]
@@ -106,12 +102,11 @@ label_map = [
 ]
 num_classes = {count}
 crop_size = {crop}
-load = [
-{loads}
-]
+# Each spec above says how its modality is loaded: see docs/your_data.md.
+load = [dict(type='mango_mm.LoadModalities', modalities=modalities{resample})]
 labels = dict(type='mango_mm.LoadSegmentation', num_classes=num_classes)
 pack = [
-    dict(type='mango_mm.StackModalities', keys={keys}),
+    dict(type='mango_mm.StackModalities', modalities=modalities),
     dict(type='PackSegInputs'),
 ]
 train_pipeline = [

@@ -151,7 +151,7 @@ def look_at_folder(root: str | Path, labels: str | None = None) -> FolderFound:
             oddities.append(f'{m.name} is {m.low:g} everywhere in the files looked at.')
     if len({m.size for m in found}) > 1:
         sizes = {m.name: m.size for m in found}
-        oddities.append(f'modalities differ in size, and must not: {sizes}. Resample them first.')
+        oddities.append(f'modalities differ in size: {sizes}; they are resampled to the first.')
     return FolderFound(root, found, label, counts, names, oddities)
 
 
