@@ -34,6 +34,7 @@ Differs from it:
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -55,6 +56,7 @@ from mango_mm.fusion.token_norm import Statistics, TokenNorm
 
 __all__ = ['MangoFusion', 'MangoFusionOutput']
 
+MUCH_MEMORY = 4 << 30  # bytes
 MISSING = ('mask', 'impute')
 
 
@@ -150,6 +152,7 @@ class MangoFusion(Fusion):
         self.norm = TokenNorm(enabled=bool(normalize))
         self.detach_encoder = detach_encoder
         steps = resolve_recipe(recipe)
+        _warn_of_memory(sum(self.lengths), len(steps) * depth)
         options = LayerOptions(**(layers or {})).with_gates_for(moves_per_token(steps, depth))
         self.flow = Chain(
             *(build_block(steps, dim, self.lengths, index, options) for index in range(depth)),
@@ -262,3 +265,16 @@ def _of_the_observed(
         (mean.masked_fill(g, 0.0), deviation.masked_fill(g, 1.0))
         for (mean, deviation), g in zip(statistics, gone)
     ]
+
+
+def _warn_of_memory(tokens: int, steps: int) -> None:
+    """Say what a training of so many tokens at once will take, before it is taken."""
+    # Two triangular matrices over the tokens in every step; weights, gradients and Adam's two.
+    needed = 2 * tokens**2 * steps * 4 * 4
+    if needed > MUCH_MEMORY:
+        warnings.warn(
+            f'a flow over {tokens} tokens at once has triangular matrices of {tokens} x {tokens} '
+            f'in each of its {steps} steps: training it takes about {needed / 2**30:.1f} GiB for '
+            'weights, gradients and Adam alone. Set a smaller window, or fuse at a deeper stage.',
+            stacklevel=3,
+        )

@@ -1,6 +1,7 @@
 """MANGO: exact likelihood, exact inverse, recipes, windows, unequal lengths."""
 
 import math
+import warnings
 
 import pytest
 import torch
@@ -287,3 +288,17 @@ def test_with_means_and_deviations_restored_it_starts_as_concatenation(options, 
 def test_an_unknown_normalisation_is_refused():
     with pytest.raises(ValueError, match="normalize must be True, False or 'restore'; got 'undo'"):
         MangoFusion(('a', 'b'), 8, 6, normalize='undo')
+
+
+def test_what_would_not_fit_is_said_before_it_is_built_or_run():
+    from mango_mm.fusion import mango
+
+    fusion = MangoFusion(('a', 'b'), 4, window=(4, 6), depth=1)
+    x = {m: torch.randn(2, 6, 4) for m in 'ab'}
+    with pytest.warns(UserWarning, match=r'windows of 4 x 6 are larger than the token grid, 2 x 3'):
+        fusion(x, grid=(2, 3))
+    with pytest.warns(UserWarning, match=r'flow over 8192 tokens at once .* about 24\.0 GiB'):
+        mango._warn_of_memory(8192, 12)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        MangoFusion(('a', 'b'), 4, window=8, depth=2)
