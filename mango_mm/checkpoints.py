@@ -15,8 +15,13 @@ from mmengine.runner import CheckpointLoader, load_checkpoint
 __all__ = ['find_checkpoint', 'load_safely', 'load_weights', 'said_of', 'unwrapped']
 
 
+SAFETENSORS = '.safetensors'
+
+
 def load_safely(filename: str | Path, map_location: Any = None) -> Any:
     """Read a checkpoint by torch's safe loader, which builds tensors and plain values alone.
+
+    Or, if it is called so, a file of safetensors, which holds nothing else.
 
     Importing this module makes it mmengine's loader of local files, for resuming, testing and
     ``init_cfg`` alike: mmengine asks for torch's default, which before torch 2.6 runs whatever
@@ -32,8 +37,13 @@ def load_safely(filename: str | Path, map_location: Any = None) -> Any:
     """
     path = Path(filename).expanduser()
     if not path.is_file():
-        raise FileNotFoundError(f'checkpoint {path} does not exist.')
+        how = '; tools/prepare/encoders.py installs encoders' if path.suffix == SAFETENSORS else ''
+        raise FileNotFoundError(f'checkpoint {path} does not exist{how}.')
     try:
+        if path.suffix == SAFETENSORS:
+            from safetensors.torch import load_file
+
+            return load_file(path, device=str(map_location or 'cpu'))
         return torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
         reason = next((x for x in str(error).splitlines() if 'nsupported' in x), str(error))
