@@ -123,6 +123,9 @@ def own_files(folder: str | Path, pattern: str) -> list[Path]:
     return found
 
 
+CUT_TO_8_BITS = 'mango_mm cut to 8 bits'
+
+
 def read_image(source: Any, what: str) -> Image.Image:
     """Open and fully decode a picture: the one opener there is.
 
@@ -136,7 +139,10 @@ def read_image(source: Any, what: str) -> Image.Image:
     try:
         with open(source, 'rb') as file:  # closed on errors too
             image = Image.open(file, formats=FORMATS)
+            # Pillow has no mode for colours of 16 bits, and cuts them to 8.
+            cut = image.mode not in ('I', 'I;16') and ';16' in str([t[3] for t in image.tile])
             image.load()
+            image.info[CUT_TO_8_BITS] = cut
     except Exception as error:  # its decoders raise anything on broken files
         raise ValueError(f'the {what} file {source} cannot be decoded: {error}.') from error
     return image

@@ -173,7 +173,8 @@ def _look_at(results: dict[str, Any], steps: Sequence[Any]) -> Iterator[str]:
             yield f'{key} holds {int((~np.isfinite(value)).sum())} values that are not finite.'
         if key == 'depth' and not (value > 0).any():
             yield 'depth has no measured pixel.'
-        if key in results.get('arrays', ()) and value.min() == value.max():
+        measured = key in results.get('arrays', ()) and key not in results.get('absent', ())
+        if measured and value.min() == value.max():
             yield f'{key} is {float(value.flat[0]):g} everywhere.'
         if key == 'gt_seg_map' and (value == 255).all():
             yield 'no pixel is labelled.'

@@ -38,6 +38,7 @@ from mango_mm.apis.open_model import in_order, open_model, plain_training_loader
 from mango_mm.datasets.degradations import SEVERITIES, TEXT, applicable
 from mango_mm.evaluation.functional.detection import Mahalanobis, auroc, fpr_at_95
 from mango_mm.hosts import require_host
+from mango_mm.modalities import specs_by_name
 from mango_mm.models.tasks import recognition_task_of
 from mango_mm.registry import DATASETS
 
@@ -257,8 +258,9 @@ def _loading(pipeline: Sequence[Mapping[str, Any]], modality: str) -> dict[str, 
     """Config of a transform that loads one modality alone, as the pipeline does."""
     for t in pipeline:
         if str(t['type']).endswith('LoadModalities'):
-            only = [s for s in t['modalities'] if s['name'] == modality]
-            return {'type': 'mango_mm.LoadModalities', 'modalities': only}
+            spec = dict(specs_by_name(t['modalities'])[modality] or {})
+            alone = {'name': modality, **spec, 'interpolation': 'nearest'}
+            return {'type': 'mango_mm.LoadModalities', 'modalities': [alone]}
         defaults = {'LoadDepth': 'depth'}
         name = str(t['type']).rpartition('.')[2]
         if name.startswith('Load') and t.get('key', defaults.get(name)) == modality:

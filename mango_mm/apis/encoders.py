@@ -170,7 +170,7 @@ def _from_hub(name: str, known: Encoder | None, work: Path) -> tuple[Path, dict[
         )
     if known is not None and known.weights:
         require_host('transformers', f'{name} from the hub')
-        from huggingface_hub import snapshot_download
+        from huggingface_hub import snapshot_download  # type: ignore[import-untyped]
 
         snapshot_download(known.hub, local_dir=work / 'model')
         return work / 'model', said

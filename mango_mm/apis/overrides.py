@@ -140,7 +140,8 @@ def check_model_name(config: Config) -> None:
         if theirs not in (None, own)
         else f'which {scope} does not have'
     )
-    raise ValueError(f"model.type is {kind!r}, {meant}: write type='mango_mm.{kind}'.")
+    or_theirs = f", or '{scope}.{kind}'" if theirs not in (None, own) else ''
+    raise ValueError(f"model.type is {kind!r}, {meant}: write type='mango_mm.{kind}'{or_theirs}.")
 
 
 def check_counts(config: Config) -> None:

@@ -47,6 +47,11 @@ def measure_costs(
     works = {}
     for name, (path, options) in configs.items():
         config, model = open_model(path, options=options, device=device)
+        preprocessor = model.data_preprocessor
+        if not getattr(preprocessor, 'known', lambda: True)():  # numbers of any kind do
+            for m in preprocessor.estimated:
+                count = preprocessor.channels[m]
+                preprocessor.set_statistics(m, [0.0] * count, [1.0] * count)
         samples = _samples(config)
         if hasattr(model, 'fit_vocabulary'):
             model.fit_vocabulary([sample['inputs'].get('text', '') for sample in samples])

@@ -72,55 +72,80 @@ def _blocks(shape: tuple[int, ...], share: float, rng: Rng) -> NDArray[np.bool_]
     return np.asarray(grid[:height, :width])
 
 
-def depth_dropout(rgb: Image, depth: Image, level: int, rng: Rng) -> tuple[Image, Image]:
+def depth_dropout(
+    rgb: Image, depth: Image, level: int, rng: Rng, missing: float = 0.0
+) -> tuple[Image, Image]:
     lost = _like(_blocks(depth.shape, SHARES[level], rng), depth)
-    return rgb, np.where(lost, np.float32(0), depth)
+    return rgb, np.where(lost, np.float32(missing), depth)
 
 
-def depth_quantise(rgb: Image, depth: Image, level: int, rng: Rng) -> tuple[Image, Image]:
+def depth_quantise(
+    rgb: Image, depth: Image, level: int, rng: Rng, missing: float = 0.0
+) -> tuple[Image, Image]:
     step = np.float32(QUANTISE_M[level])
-    return rgb, np.where(depth > 0, np.maximum(np.round(depth / step), 1) * step, 0)
+    steps = np.round(depth / step)
+    if missing == 0:  # what was measured does not become missing
+        steps = np.where(steps == 0, np.sign(depth), steps)
+    return rgb, np.where(depth == missing, depth, steps * step).astype(np.float32)
 
 
-def depth_scale(rgb: Image, depth: Image, level: int, rng: Rng) -> tuple[Image, Image]:
+def depth_scale(
+    rgb: Image, depth: Image, level: int, rng: Rng, missing: float = 0.0
+) -> tuple[Image, Image]:
     factor = SCALES[level] if rng.random() < 0.5 else 1 / SCALES[level]
-    return rgb, depth * np.float32(factor)
+    return rgb, np.where(depth == missing, depth, depth * np.float32(factor))
 
 
-def shift(rgb: Image, depth: Image, level: int, rng: Rng) -> tuple[Image, Image]:
+def shift(
+    rgb: Image, depth: Image, level: int, rng: Rng, missing: float = 0.0
+) -> tuple[Image, Image]:
     distance, angle = SHIFTS[level] * depth.shape[1], rng.uniform(0, 2 * math.pi)
     move = ((1, 0, distance * math.cos(angle)), (0, 1, distance * math.sin(angle)))
-    return rgb, _warp(depth, np.array(move))
+    return rgb, _warp(depth, np.array(move), missing)
 
 
-def rotate(rgb: Image, depth: Image, level: int, rng: Rng) -> tuple[Image, Image]:
+def rotate(
+    rgb: Image, depth: Image, level: int, rng: Rng, missing: float = 0.0
+) -> tuple[Image, Image]:
     angle = DEGREES[level] * (1 if rng.random() < 0.5 else -1)
-    height, width = depth.shape
-    return rgb, _warp(depth, cv2.getRotationMatrix2D((width / 2, height / 2), angle, 1.0))
+    height, width = depth.shape[:2]
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), angle, 1.0)
+    return rgb, _warp(depth, turn, missing)
 
 
-def _warp(depth: Image, matrix: Image) -> Image:
-    """Nearest neighbours, so that no depth is invented; 0 comes in from outside."""
+def _warp(depth: Image, matrix: Image, missing: float) -> Image:
+    """Nearest neighbours, so that no depth is invented; from outside comes what means missing."""
     size = (depth.shape[1], depth.shape[0])
     if depth.ndim == 3:  # channel by channel: OpenCV has a limit
-        return np.stack([_warp(depth[..., c], matrix) for c in range(depth.shape[2])], axis=2)
-    return np.asarray(cv2.warpAffine(depth, matrix, size, flags=cv2.INTER_NEAREST))
+        channels = (np.ascontiguousarray(depth[..., c]) for c in range(depth.shape[2]))
+        return np.stack([_warp(c, matrix, missing) for c in channels], axis=2)
+    return np.asarray(
+        cv2.warpAffine(depth, matrix, size, flags=cv2.INTER_NEAREST, borderValue=missing)
+    )
 
 
-def rgb_blackout(rgb: Image, depth: Image, level: int, rng: Rng) -> tuple[Image, Image]:
+def rgb_blackout(
+    rgb: Image, depth: Image, level: int, rng: Rng, missing: float = 0.0
+) -> tuple[Image, Image]:
     return _as_bytes(rgb.astype(np.float32) * DARKNESS[level]), depth
 
 
-def rgb_noise(rgb: Image, depth: Image, level: int, rng: Rng) -> tuple[Image, Image]:
+def rgb_noise(
+    rgb: Image, depth: Image, level: int, rng: Rng, missing: float = 0.0
+) -> tuple[Image, Image]:
     noise = rng.normal(0, NOISE[level], rgb.shape).astype(np.float32)
     return _as_bytes(rgb.astype(np.float32) + noise), depth
 
 
-def rgb_blur(rgb: Image, depth: Image, level: int, rng: Rng) -> tuple[Image, Image]:
+def rgb_blur(
+    rgb: Image, depth: Image, level: int, rng: Rng, missing: float = 0.0
+) -> tuple[Image, Image]:
     return np.asarray(cv2.GaussianBlur(rgb, (0, 0), BLUR[level] * rgb.shape[1])), depth
 
 
-def swapped(rgb: Image, depth: Image, level: int, rng: Rng) -> tuple[Image, Image]:
+def swapped(
+    rgb: Image, depth: Image, level: int, rng: Rng, missing: float = 0.0
+) -> tuple[Image, Image]:
     """Each sensor's cable in the other's socket: both images in the other's range."""
     where = _blocks(depth.shape, SHARES[level], rng)
     top = float(depth.max()) or 1.0
@@ -139,7 +164,7 @@ def _as_bytes(values: Image) -> Image:
     return np.clip(np.round(values), 0, 255).astype(np.uint8)
 
 
-FRAME: dict[str, Callable[[Image, Image, int, Rng], tuple[Image, Image]]] = {
+FRAME: dict[str, Callable[[Image, Image, int, Rng, float], tuple[Image, Image]]] = {
     'depth_dropout': depth_dropout,
     'depth_quantise': depth_quantise,
     'depth_scale': depth_scale,
@@ -162,6 +187,7 @@ def degrade_frame(
     severity: int,
     rng: Rng,
     other: tuple[Image, Image] | None = None,
+    missing: float = 0.0,
 ) -> tuple[Image, Image]:
     """A degraded RGB-D frame.
 
@@ -172,13 +198,14 @@ def degrade_frame(
         severity: 1 to 5.
         rng: What is random in it.
         other: RGB and depth of the other frame, for the frozen kinds.
+        missing: The value of ``depth`` that means no measurement.
 
     Raises:
         ValueError: If kind or severity are unknown, or ``other`` is missing.
     """
     check_degradation(kind, severity, (*FRAME, *FROZEN))
     if kind in FRAME:
-        image, distance = FRAME[kind](rgb, depth, severity - 1, rng)
+        image, distance = FRAME[kind](rgb, depth, severity - 1, rng, missing)
         return image.astype(np.uint8), distance.astype(np.float32)
     if other is None:
         raise ValueError(f'{kind} needs another frame; got none.')

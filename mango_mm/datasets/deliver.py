@@ -75,6 +75,7 @@ class DELIVERDataset(MultimodalSegDataset):
             [45, 60, 150], [145, 170, 100], [0, 0, 230], [0, 60, 100], [0, 0, 70],
         ],
     )  # fmt: skip
+    FOLDERS = PLACES
     SIZES = {'train': 3983, 'val': 2005, 'test': 1897}
     label_channel = 0
 
@@ -94,9 +95,11 @@ class DELIVERDataset(MultimodalSegDataset):
                 f'{("normal", *FAILURES)}; got {split!r} and {wrong}.'
             )
         self.split, self.weathers, self.cases = split, tuple(weathers), cases
+        if cases is not None or set(weathers) != set(WEATHERS):
+            self.SIZES = {}  # a part on purpose
         others.setdefault('modalities', ('rgb', 'hha', 'event', 'lidar'))
         others.setdefault('void_zero', True)
-        super().__init__('', layout='dformer', folders=PLACES, **others)
+        super().__init__('', layout='dformer', **others)
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """One dict per sample, with the keys that mmseg's transforms expect."""

@@ -48,6 +48,7 @@ class MCubeSDataset(MultimodalSegDataset):
             [158, 218, 229], [57, 59, 121], [107, 110, 207], [156, 158, 222], [99, 121, 57],
         ],
     )  # fmt: skip
+    FOLDERS = dict.fromkeys(('rgb', 'aolp', 'dolp', 'nir', 'label'), ('', ''))  # see _parse_stem
     SIZES = {'train': 302, 'val': 96, 'test': 102}
 
     def __init__(
@@ -57,12 +58,8 @@ class MCubeSDataset(MultimodalSegDataset):
         modalities: Sequence[str] = ('rgb', 'aolp', 'dolp', 'nir'),
         **others: Any,
     ) -> None:
-        known = ('rgb', 'aolp', 'dolp', 'nir')
-        folders = {m: ('', '') for m in (*known, 'label')}  # see _parse_stem
         others.setdefault('void_zero', False)
-        super().__init__(
-            ann_file, layout='dformer', modalities=modalities, folders=folders, **others
-        )
+        super().__init__(ann_file, layout='dformer', modalities=modalities, **others)
 
     def _parse_stem(self, line: str, where: str) -> dict[str, Any]:
         return {

@@ -7,8 +7,10 @@ Three kinds are known, all ``{'train', 'valid', 'test'} -> dict``:
     MMSA         ``regression_labels`` (N,), and of unaligned files ``audio_lengths``,
                  ``vision_lengths``; zeros at the end
 
-A sequence's real tokens are those from its first row that is not all zeros to its last; they are
-moved to the front. Rows of zeros between them (words without an embedding) stay. Values that are
+Where lengths are given, they count. Else a sequence's real tokens are those from its first row that
+is not all zeros to its last, moved to the front; of aligned files (as many steps in every modality)
+from the first of any modality to the last of any, so that they stay aligned. Rows of zeros between
+them (words without an embedding, frames without a face) stay. Values that are
 not finite (-inf in MOSEI's audio, of every loader set to 0) become 0.
 """
 
@@ -100,17 +102,19 @@ def tables_of(split: Mapping[str, Any], where: str) -> tuple[dict[str, Any], dic
         raise ValueError(f'{where}: labels must be one finite number each; got {values.shape}.')
     tables: dict[str, Any] = {'label': values[:, 0]}
     odd = {'values not finite': 0, **{f'without {m}': 0 for m in MODALITIES}}
-    for m in MODALITIES:
-        stored = np.asarray(split[m])
-        if stored.ndim != 3 or len(stored) != len(values) or stored.dtype.kind != 'f':
+    stored = {m: np.asarray(split[m]) for m in MODALITIES}
+    for m, x in stored.items():
+        if x.ndim != 3 or len(x) != len(values) or x.dtype.kind != 'f':
             raise ValueError(
-                f'{where}: {m!r} must be ({len(values)}, T, C) floating point; got {stored.shape} '
-                f'{stored.dtype}.'
+                f'{where}: {m!r} must be ({len(values)}, T, C) floating point; got {x.shape} '
+                f'{x.dtype}.'
             )
-        given = split.get(f'{m}_lengths')
-        tables[m], tables[f'{m}_length'], infinite = _to_the_front(
-            stored, None if given is None else np.asarray(given, dtype=np.int64)
-        )
+    spans = {m: _spans(x, split.get(f'{m}_lengths')) for m, x in stored.items()}
+    aligned = len({x.shape[1] for x in stored.values()}) == 1
+    if aligned and not any(f'{m}_lengths' in split for m in MODALITIES):
+        spans = _joint(spans)
+    for m, x in stored.items():
+        tables[m], tables[f'{m}_length'], infinite = _to_the_front(x, *spans[m])
         odd['values not finite'] += infinite
         odd[f'without {m}'] = int((tables[f'{m}_length'] == 0).sum())
     if 'id' in split:
@@ -118,27 +122,44 @@ def tables_of(split: Mapping[str, Any], where: str) -> tuple[dict[str, Any], dic
     return tables, odd
 
 
-def _to_the_front(
-    stored: NDArray[Any], given: NDArray[np.int64] | None
-) -> tuple[NDArray[np.float32], NDArray[np.int64], int]:
+Spans = tuple[NDArray[np.int64], NDArray[np.int64]]
+
+
+def _spans(stored: NDArray[Any], lengths: Any) -> Spans:
+    """First real row of every sample, and the one after its last; equal where there is none."""
     count, steps = stored.shape[:2]
-    moved = np.zeros(stored.shape, np.float32)
-    lengths = np.zeros(count, np.int64)
-    infinite = 0
+    empty = np.zeros(count, bool)
+    first, last = np.zeros(count, np.int64), np.zeros(count, np.int64)
     for i in range(count):  # row by row: MOSEI is 4 GB
-        row = stored[i].astype(np.float32)
+        real = np.flatnonzero(np.any(stored[i] != 0, axis=1))
+        empty[i] = not len(real)
+        if len(real):
+            first[i], last[i] = real[0], real[-1] + 1
+    if lengths is not None:
+        given = np.clip(np.asarray(lengths, dtype=np.int64), 0, steps)
+        first, last = np.zeros(count, np.int64), np.where(empty, 0, given)
+    return first, last
+
+
+def _joint(spans: Mapping[str, Spans]) -> dict[str, Spans]:
+    """The span of all modalities together, for each that has a token."""
+    firsts = np.stack([np.where(a < b, a, np.iinfo(np.int64).max) for a, b in spans.values()])
+    first, last = firsts.min(axis=0), np.stack([b for _, b in spans.values()]).max(axis=0)
+    first = np.minimum(first, last)
+    return {m: (np.where(a < b, first, 0), np.where(a < b, last, 0)) for m, (a, b) in spans.items()}
+
+
+def _to_the_front(
+    stored: NDArray[Any], first: NDArray[np.int64], last: NDArray[np.int64]
+) -> tuple[NDArray[np.float32], NDArray[np.int64], int]:
+    moved = np.zeros(stored.shape, np.float32)
+    infinite = 0
+    for i in range(len(stored)):
+        row = stored[i, first[i] : last[i]].astype(np.float32)
         finite = np.isfinite(row)
         infinite += int((~finite).sum())
-        row[~finite] = 0
-        real = np.flatnonzero(np.any((row != 0) | ~finite, axis=1))
-        if not len(real):
-            continue
-        first, last = int(real[0]), int(real[-1]) + 1
-        if given is not None and first == 0:
-            last = min(max(int(given[i]), 1), steps)
-        lengths[i] = last - first
-        moved[i, : last - first] = row[first:last]
-    return moved, lengths, infinite
+        moved[i, : len(row)] = np.where(finite, row, 0)
+    return moved, last - first, infinite
 
 
 def _name(stored: Any) -> str:

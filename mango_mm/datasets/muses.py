@@ -67,6 +67,7 @@ class MUSESDataset(MultimodalSegDataset):
             [0, 80, 100], [0, 0, 230], [119, 11, 32],
         ],
     )  # fmt: skip
+    FOLDERS = PLACES
     SIZES = {'train': 1500, 'val': 250, 'test': 750}
 
     def __init__(self, split: str = 'train', **others: Any) -> None:
@@ -75,7 +76,7 @@ class MUSESDataset(MultimodalSegDataset):
         self.split = split
         others.setdefault('modalities', ('rgb', 'event', 'lidar', 'radar'))
         others.setdefault('void_zero', False)
-        super().__init__('', layout='dformer', folders=PLACES, **others)
+        super().__init__('', layout='dformer', **others)
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """One dict per sample, with the keys that mmseg's transforms expect."""

@@ -26,7 +26,7 @@ def streams_of(
 
     Args:
         joints: (3, T, V, M), zeros after the last frame.
-        frames: How many are real; longer recordings are sampled to as many as fit.
+        frames: How many are real, at most T.
         parents: Of every joint, 1-based.
 
     Returns:

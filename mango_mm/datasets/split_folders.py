@@ -57,6 +57,11 @@ class SplitFoldersDataset(MultimodalSegDataset):
             held = names[last :: self.hold_out]
             chosen = set(held)
             names = held if self.split == 'val' else [n for n in names if n not in chosen]
+            if not names:
+                raise ValueError(
+                    f'{root} has too few images to hold out every {self.hold_out}th: no sample is '
+                    f'left for {self.split!r}. Set hold_out.'
+                )
         places = {m: self.folders[m] for m in ('rgb', *self.modalities, 'label')}
         return [
             self.sample(

@@ -41,7 +41,6 @@ class SequenceInferencer(Inferencer):
         self.modalities = tuple(model.modalities)
         self.channels = dict(model.data_preprocessor.channels)
         self.classes = tuple(dataset.get('classes') or ())
-        self.lengths = {m.name: m.get('tokens') for m in dataset.modalities}
 
     def prepare(self, sample: Sample) -> dict[str, Any]:
         results: dict[str, Any] = {'sample_id': 'given', 'present': {}, 'lengths': {}}

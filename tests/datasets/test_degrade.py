@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mango_mm.datasets.degradations import DEGRADATIONS, degrade_frame, degrade_text
+from mango_mm.datasets.degradations import (
+    DEGRADATIONS,
+    applicable,
+    degrade_frame,
+    degrade_text,
+)
 from mango_mm.datasets.transforms import Degrade, LoadDepth, LoadImage
 
 RNG = np.random.default_rng(0)
@@ -140,3 +145,34 @@ def test_what_makes_no_sense_is_named(frames):
         other.unlink()
     with pytest.raises(ValueError, match='needs another frame beside .*0.png; it is alone'):
         Degrade('rgb_frozen', 1)(load(frames, 0))
+
+
+@pytest.mark.parametrize('kind', [k for k in FRAME if k != 'swapped' and not k.startswith('rgb')])
+@pytest.mark.parametrize('missing', [0.0, -9.0])
+def test_any_number_of_channels_and_any_missing_value(kind, missing):
+    values = np.linspace(-1, 1, 48 * 64 * 3, dtype=np.float32).reshape(48, 64, 3)
+    values[:4] = missing
+    before = values.copy()
+    rng = np.random.default_rng(0)
+    _, got = degrade_frame(kind, RGB, values, 1, rng, (RGB, values[::-1].copy()), missing)
+    assert got.shape == values.shape
+    assert got.dtype == np.float32
+    np.testing.assert_array_equal(values, before)
+    if kind == 'depth_quantise':
+        assert (got[:4] == missing).all()
+        assert len(np.unique(got)) > 15  # both signs
+        np.testing.assert_allclose(got[4:], values[4:], atol=0.1)
+    if kind in ('shift', 'rotate', 'depth_dropout'):
+        new = set(np.unique(got)) - set(np.unique(values))
+        assert new == set()  # what comes in is what means missing
+        assert (got == missing).sum() > (values == missing).sum() - 5
+
+
+def test_the_degradations_of_a_model_are_named_by_its_modalities():
+    assert set(applicable(('rgb', 'depth'))) == set(FRAME)
+    found = applicable(('rgb', 'thermal', 'lidar'))
+    assert found['lidar_shift'] == ('shift', 'lidar')
+    assert found['thermal_dropout'] == ('depth_dropout', 'thermal')
+    assert found['swapped'] == ('swapped', 'thermal')
+    assert len(found) == 5 + 2 * 6
+    assert applicable(('depth',)) == applicable(('rgb',)) == {}

@@ -167,7 +167,7 @@ def test_trains_tests_infers_and_is_degraded(name, data, tmp_path):
     check = RobustnessCheck(config, checkpoint)
     other = next(m for m in names[1:] if m != 'aolp')
     assert f'{other}_dropout' in check.kinds
-    kinds = (f'{other}_dropout', f'{other}_shift', f'{other}_frozen', 'rgb_noise')
+    kinds = (f'{other}_dropout', f'{other}_rotate', f'{other}_frozen', 'rgb_noise')
     lines = check.check(kinds, severities=[5])
     assert [line['kind'] for line in lines] == list(kinds)
     assert all(0 <= line['metrics']['mIoU'] <= 100 for line in lines)
@@ -201,6 +201,8 @@ def test_a_validation_split_is_held_out_of_training(data):
     spec = dict(config_of('pst900', data).train_dataloader.dataset)
     whole = DATASETS.build({**spec, 'hold_out': None})
     assert len(whole) == 20
+    with pytest.raises(ValueError, match=r"too few images to hold out every 40th.*'val'"):
+        DATASETS.build({**spec, 'split': 'val', 'hold_out': 40})
     with pytest.raises(ValueError, match='val only where some are held out'):
         DATASETS.build({**spec, 'split': 'val', 'hold_out': None})
 
@@ -246,3 +248,33 @@ def test_broken_sensor_files_are_named(tmp_path, break_it, message):
     assert said.returncode
     assert len(said.stderr.strip().splitlines()[-1]) > 20
     assert re.search(message, said.stderr), said.stderr
+
+
+def test_modalities_that_a_data_set_lacks_and_splits_without_labels_are_said(data):
+    init_default_scope('mmseg')
+    spec = dict(config_of('muses', data).val_dataloader.dataset)
+    with pytest.raises(ValueError, match="asks for modality 'depth'"):
+        DATASETS.build({**spec, 'modalities': ('rgb', 'depth')})
+    test = DATASETS.build({**spec, 'split': 'test'})
+    with pytest.raises(KeyError, match='the split has no labels'):
+        test[0]
+    config = config_of('muses', data)
+    predicts = DATASETS.build({**spec, 'split': 'test', 'pipeline': config.predict_pipeline})
+    assert predicts[0]['inputs'].shape[0] == 10
+
+
+def test_conditions_that_share_a_value_are_kept_apart():
+    from mango_mm.registry import METRICS
+
+    metric = METRICS.build(dict(type='mango_mm.MultimodalIoUMetric'))
+    metric.dataset_meta = dict(classes=['a', 'b'])
+    zeros = torch.zeros(1, 4, 4, dtype=torch.long)
+    for right, known in ((1, dict(camera='ok', lidar='bad')), (0, dict(camera='bad', lidar='ok'))):
+        said = zeros if right else zeros + 1
+        metric.process(None, [dict(
+            pred_sem_seg=dict(data=said), gt_sem_seg=dict(data=zeros), conditions=known)
+        ])  # fmt: skip
+    got = metric.compute_metrics(metric.results)
+    assert got['mIoU_camera_ok'] > got['mIoU_camera_bad']
+    assert got['mIoU_lidar_ok'] < got['mIoU_lidar_bad']
+    assert 'mIoU_ok' not in got

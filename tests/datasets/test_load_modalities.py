@@ -204,7 +204,9 @@ def test_statistics_are_estimated_once_on_the_training_list_and_saved(rooms, tmp
 def test_what_was_never_measured_cannot_be_estimated(rooms, tmp_path):
     for path in (rooms / 'depth').rglob('*.png'):
         Image.fromarray(np.zeros((72, 96), np.uint16)).save(path)
-    with pytest.raises(ValueError, match="deviation of 'depth' cannot be estimated: of 8 samples"):
+    with pytest.raises(
+        ValueError, match="deviation of 'depth' cannot be estimated: in 8 samples 0 values"
+    ):
         apis.train(estimating(tmp_path))
 
 
@@ -220,3 +222,123 @@ def test_pictures_of_any_range():
     assert (got['depth'][2:] == 0).all()
     measured = modality_images(stack, dict(rgb=3, normal=3, depth=1), dict(depth=None))
     assert (measured['depth'][2:] != 0).any()  # a zero of thermal is a temperature
+
+
+def test_colours_of_16_bits_are_not_cut(tmp_path):
+    import cv2
+
+    stored = RNG.integers(0, 65536, (*SIZE, 3)).astype(np.uint16)
+    path = str(tmp_path / 'x.png')
+    cv2.imwrite(path, stored[..., ::-1])
+    got = LoadArray('x', dtype='uint16')({'x_path': path})['x']
+    np.testing.assert_array_equal(got, stored)
+    scaled = LoadArray('x', scale='full')({'x_path': path})['x']
+    np.testing.assert_allclose(scaled, stored / np.float32(65535), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ('specs', 'message'),
+    [
+        ([SPECS[1], dict(SPECS[2], interpolation='bilinear')], 'must follow rgb directly'),
+        ([*SPECS[:2], dict(SPECS[2], interpolation='bilinear')], 'must follow rgb directly'),
+        ([SPECS[0], dict(SPECS[2], interpolation='bilinear', missing=0.0)], 'would mix what was'),
+    ],
+)
+def test_what_bilinear_cannot_be_is_said(specs, message):
+    with pytest.raises(ValueError, match=message):
+        LoadModalities(specs)
+
+
+def test_colours_are_not_changed_behind_an_early_stack(sample):
+    specs = [dict(SPECS[0], mean=[0.0] * 3, std=[1.0] * 3),
+             dict(SPECS[2], interpolation='bilinear', mean=[0.0], std=[1.0])]  # fmt: skip
+    made = pipeline(specs, dict(type='PhotoMetricDistortion'), resample=True)
+    with pytest.raises(
+        ValueError, match=r"PhotoMetricDistortion changes colours, and \['thermal'\]"
+    ):
+        MultimodalSegDataPreProcessor(specs).check_order(made.transforms)
+
+
+def mixed(config):
+    """mmseg's mosaic around the training data, its packing behind it."""
+    inner = config.train_dataloader.dataset
+    steps = list(inner.pipeline)
+    first = next(i for i, t in enumerate(steps) if t.type.endswith('StackModalities'))
+    inner.pipeline = steps[:first]
+    config.train_dataloader.dataset = dict(
+        type='MultiImageMixDataset', dataset=inner, pipeline=[
+            dict(type='RandomMosaic', prob=0.0, img_scale=(72, 96)), *steps[first:]],
+    )  # fmt: skip
+    return config
+
+
+def test_behind_a_mix_of_images_nothing_is_lost(rooms, tmp_path):
+    """Statistics, order of channels, and what is absent: mmseg's wrapper packs by itself."""
+    plain, config = estimating(tmp_path), mixed(estimating(tmp_path))
+    runner = apis.train(config)
+    wanted = apis.train(plain).model.data_preprocessor
+    torch.testing.assert_close(runner.model.data_preprocessor.mean, wanted.mean)
+    config.train_dataloader.dataset.pipeline[1]['keys'] = ['depth', 'img']
+    with pytest.raises(ValueError, match="stacks .*'depth', 'img'.* and the model reads"):
+        apis.train(config)
+    sample = runner.train_dataloader.dataset[0]
+    sample['inputs'][3] = float('nan')
+    assert 'present' not in sample['data_samples'].metainfo
+    data = dict(inputs=[sample['inputs']], data_samples=[sample['data_samples']])
+    done = runner.model.data_preprocessor(data, True)
+    assert done['data_samples'][0].present == dict(rgb=True, depth=False)
+
+
+def test_statistics_over_parts_and_of_what_is_cut_off(rooms, tmp_path):
+    config = estimating(tmp_path)
+    own = config.train_dataloader.dataset
+    config.train_dataloader.dataset = dict(type='ConcatDataset', datasets=[own, own])
+    both = apis.train(config).model.data_preprocessor
+    plain = estimating(tmp_path)
+    wanted = apis.train(plain).model.data_preprocessor
+    torch.testing.assert_close(both.mean, wanted.mean, rtol=1e-5, atol=1e-5)
+    cut = estimating(tmp_path)
+    steps = cut.train_dataloader.dataset.pipeline
+    at = next(i for i, t in enumerate(steps) if t.type.endswith('LoadSegmentation'))
+    steps.insert(at + 1, dict(type='mango_mm.CropBorder', left=48))
+    got = apis.train(cut).model.data_preprocessor
+    dataset = DATASETS.build({**cut.val_dataloader.dataset, 'ann_file': 'train.txt'})
+    values = np.concatenate([dataset[i]['inputs'][3, :, 48:].numpy().ravel() for i in range(8)])
+    assert float(got.mean[3]) == pytest.approx(values[values > 0].mean(), rel=1e-4)
+
+
+def test_a_constant_channel_stays_what_it_is(sample, tmp_path):
+    from mango_mm.engine.hooks import EstimateStatisticsHook
+
+    specs = [dict(name='x', channels=2, mean='estimate', std='estimate')]
+    preprocessor = MultimodalSegDataPreProcessor(specs)
+
+    class Data:
+        pipeline = ()
+
+        def __len__(self):
+            return 3
+
+        def get_data_info(self, index):
+            image = np.full((4, 4, 2), 7.0)
+            image[..., 1] = np.arange(16).reshape(4, 4) + index
+            return dict(img=image)
+
+    class Logger:
+        said = []
+
+        def info(self, text):
+            self.said.append(text)
+
+        warning = info
+
+    class Run:
+        rank, logger = 0, Logger()
+        model = torch.nn.Module()
+        train_dataloader = type('L', (), dict(dataset=Data()))
+
+    Run.model.data_preprocessor = preprocessor
+    EstimateStatisticsHook().before_train(Run)
+    assert preprocessor.mean.flatten().tolist() == pytest.approx([7.0, 8.5])
+    assert float(preprocessor.std[0]) == 1
+    assert any('channels [0] are constant' in text for text in Logger.said)

@@ -170,7 +170,7 @@ def test_real_tokens_come_to_the_front_and_the_rest_is_counted():
     split = mult()
     found, odd = tables_of(split, 'here')
     assert found['text_length'].tolist() == [4, 4, 4]
-    assert found['vision_length'].tolist() == [4, 0, 4]
+    assert found['vision_length'].tolist() == [4, 0, 4]  # aligned: of all modalities together
     np.testing.assert_allclose(found['text'][:, :4], split['text'][:, 2:])
     assert not found['text'][:, 4:].any()
     assert found['audio'][0, 2, 1] == 0
@@ -191,6 +191,26 @@ def test_padding_at_the_end_by_the_lengths_given():
     assert found['audio_length'].tolist() == [5, 6, 1]
     assert found['text_length'].tolist() == [4, 4, 4]
     assert found['id'] == ['x$_$1', 'y', 'z']
+
+
+def test_aligned_modalities_stay_aligned():
+    """A first word without a face: its row of zeros belongs to the sequence."""
+    steps = np.arange(1.0, 5.0)
+    split = dict(labels=np.zeros((1, 1, 1)))
+    for m, first in (('text', 1.0), ('audio', 1.0), ('vision', 0.0)):
+        values = np.zeros((1, 6, 1))
+        values[0, 2:, 0] = steps
+        values[0, 2, 0] = first
+        split[m] = values
+    found, _ = tables_of(split, 'here')
+    assert found['text'][0, :4, 0].tolist() == [1, 2, 3, 4]
+    assert found['vision'][0, :4, 0].tolist() == [0, 2, 3, 4]
+    assert found['vision_length'].tolist() == [4]
+    split['audio_lengths'] = [5]
+    split['audio'][0, :, 0] = [0, 1, 0, 2, 0, 0]
+    found, _ = tables_of(split, 'here')
+    assert found['audio_length'].tolist() == [5]
+    assert found['audio'][0, :, 0].tolist() == [0, 1, 0, 2, 0, 0]
 
 
 def test_the_tool_writes_what_the_data_set_reads(tmp_path):

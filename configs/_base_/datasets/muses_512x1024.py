@@ -45,7 +45,9 @@ val_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(**common, split='val', pipeline=test_pipeline),
 )
-# The authors keep the labels of test (Codabench): split='test' predicts, and is not scored.
+# The authors keep the labels of test (Codabench). To predict it: split='test', this pipeline, and
+# test_evaluator = dict(type='mango_mm.MultimodalIoUMetric', format_only=True, output_dir='...').
+predict_pipeline = [*load, *pack]
 test_dataloader = dict(
     batch_size=1,
     num_workers=4,

@@ -84,8 +84,10 @@ class Degrade(BaseTransform):
             )
         other = self._other(results) if self.kind.endswith('frozen') else None
         measured = results[self.key] / self.unit
+        known = results.get(trace.STATE)
+        missing = 0.0 if known is None else known.missing.get(self.key, 0.0)
         results['img'], degraded = degrade_frame(
-            self.kind, results['img'], measured, self.severity, rng, other
+            self.kind, results['img'], measured, self.severity, rng, other, missing / self.unit
         )
         if degraded is not measured:
             results[self.key] = degraded * self.unit

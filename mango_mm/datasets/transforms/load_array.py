@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 from numpy.typing import NDArray
 
 from mango_mm.datasets.transforms import trace
 from mango_mm.datasets.transforms.loading import check_size, name_of, size_without, source_of
-from mango_mm.files import read_image
+from mango_mm.files import CUT_TO_8_BITS, read_image
 from mango_mm.registry import TRANSFORMS
 
 __all__ = ['LoadArray']
@@ -101,7 +102,8 @@ class LoadArray(BaseTransform):
 
     def _read(self, path: str) -> NDArray[Any]:
         if not path.endswith(('.npy', '.npz')):
-            return np.asarray(read_image(path, self.key))
+            image = read_image(path, self.key)
+            return _colours_of_16_bits(path) if image.info[CUT_TO_8_BITS] else np.asarray(image)
         try:
             found = np.load(path, allow_pickle=False)
             if path.endswith('.npy'):
@@ -159,3 +161,10 @@ class LoadArray(BaseTransform):
         if values.ndim == 3 and values.shape[2] == 1:
             values = values[..., 0]
         return np.ascontiguousarray(values)
+
+
+def _colours_of_16_bits(path: str) -> NDArray[Any]:
+    """OpenCV's reading, which Pillow has found whole before, in the order of the file."""
+    image = np.asarray(cv2.imread(path, cv2.IMREAD_UNCHANGED))
+    order = {3: [2, 1, 0], 4: [2, 1, 0, 3]}.get(image.shape[2] if image.ndim == 3 else 1)
+    return image if order is None else image[..., order]

@@ -39,8 +39,9 @@ class LoadModalities(BaseTransform):
             ``dtype``          what its files must hold; None: any numbers
             ``missing``        the value that means no measurement, 0 unless told
             ``interpolation``  ``'nearest'``, so that no value is invented between two surfaces, or
-                               ``'bilinear'``, for what is an image (thermal, near infrared): it
-                               is stacked with RGB at once and moves with it
+                               ``'bilinear'``, for what is an image without holes (thermal, near
+                               infrared): it follows ``rgb``, is stacked with it at once, and
+                               moves with it; then no transform may change colours
         resample: A modality of another size than the first is brought to the first's, by its
             interpolation; otherwise that is an error.
 
@@ -60,10 +61,20 @@ class LoadModalities(BaseTransform):
                     f'{how!r}.'
                 )
         self.loaders = {name: self._loader(name, spec) for name, spec in self.specs.items()}
-        early = [n for n in list(self.specs)[1:] if self._how(n) == 'bilinear']
-        first = next(iter(self.specs))
-        self.early = early if first == 'rgb' else []
-        self._stack = StackModalities(['img', *early]) if self.early else None
+        self.early = [n for n in self.specs if n != 'rgb' and self._how(n) == 'bilinear']
+        names = list(self.specs)
+        if self.early and names[: len(self.early) + 1] != ['rgb', *self.early]:
+            raise ValueError(
+                f"modalities with interpolation='bilinear' are stacked with RGB at once, and must "
+                f'follow rgb directly; got {names}, of which {self.early} are.'
+            )
+        holes = [n for n in self.early if self.specs[n].get('missing') is not None]
+        if holes:
+            raise ValueError(
+                f"interpolation='bilinear' would mix what was measured with what is missing; "
+                f'{holes} name a missing value. Leave out one of both.'
+            )
+        self._stack = StackModalities(['img', *self.early]) if self.early else None
 
     def channel_order(self, before: tuple[str, ...]) -> tuple[str, ...]:
         """What the channels of ``img`` are afterwards: what is stacked at once."""

@@ -297,6 +297,11 @@ def _mapped(label: NDArray[Any], table: Mapping[int, int], ignore: int) -> NDArr
 def source_of(results: dict[str, Any], key: str, transform: str) -> Any:
     """What a transform loads: a path, an array, or None where the sample has none."""
     if key not in results:
+        if key == 'seg_map_path':
+            raise KeyError(
+                f'{transform} needs a label map, which this sample lacks: the split has no labels. '
+                'Leave it out of the pipeline to predict.'
+            )
         raise KeyError(
             f'{transform} needs {key!r}, which this sample lacks (it has '
             f'{sorted(k for k in results if k.endswith("_path"))}); list the modality in the '
@@ -316,6 +321,8 @@ def size_without(results: dict[str, Any], key: str) -> tuple[int, int]:
         height, width = results['ori_shape'][:2]
         return int(height), int(width)
     others = {k: v for k, v in results.items() if k.endswith('_path') and v is not None}
+    if 'seg_map_path' in others:  # its size is that of the prediction
+        others = {'seg_map_path': others['seg_map_path']}
     for name, given in others.items():
         source = given[0] if isinstance(given, (list, tuple)) else given
         if isinstance(source, np.ndarray):

@@ -11,6 +11,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from tqdm import tqdm
 
+from mango_mm.pipelines import chains
 from mango_mm.registry import HOOKS
 
 __all__ = ['EstimateStatisticsHook']
@@ -47,8 +48,13 @@ class EstimateStatisticsHook(Hook):
             return
         found: list[Any] = [None]
         if runner.rank == 0:
-            found = [self._estimate(runner.train_dataloader.dataset, preprocessor, wanted)]
+            try:
+                found = [self._estimate(runner, preprocessor, wanted)]
+            except Exception as error:  # whatever it is, the other processes wait for an answer
+                found = [error]
         broadcast_object_list(found)
+        if isinstance(found[0], Exception):
+            raise found[0]
         for name, (mean, std) in found[0].items():
             preprocessor.set_statistics(name, mean, std)
             runner.logger.info(
@@ -57,39 +63,49 @@ class EstimateStatisticsHook(Hook):
             )
 
     def _estimate(
-        self, dataset: Any, preprocessor: Any, wanted: Sequence[str]
+        self, runner: Any, preprocessor: Any, wanted: Sequence[str]
     ) -> dict[str, tuple[list[float], list[float]]]:
-        while hasattr(dataset, 'dataset'):  # RepeatDataset and its like
-            dataset = dataset.dataset
-        transforms = dataset.pipeline.transforms
-        labels = ('LoadSegmentation', 'LoadAnnotations')
-        names = [type(t).__name__ for t in transforms]
-        steps = [
-            t for t, n in zip(transforms, names)
-            if (n.startswith('Load') and n not in labels) or n == 'StackModalities'
-        ]  # fmt: skip
         channels: dict[str, int] = preprocessor.channels
         count, sums, squares = ({m: np.zeros(c) for m, c in channels.items()} for _ in range(3))
-        chosen = np.unique(np.linspace(0, len(dataset) - 1, self.samples).round().astype(int))
-        for index in tqdm(chosen, desc='means and deviations', unit='sample'):
-            results = dataset.get_data_info(int(index))
-            for step in steps:
-                results = step(results)
-            for m, given in preprocessor.measured(results).items():
-                seen = np.isfinite(given)
-                values = np.where(seen, given, 0.0).astype(np.float64)
-                count[m] += seen.sum(axis=0)
-                sums[m] += values.sum(axis=0)
-                squares[m] += (values**2).sum(axis=0)
+        parts = list(chains(runner.train_dataloader.dataset))
+        total = 0
+        for dataset, transforms in parts:
+            steps = [t for t in transforms if _is_fixed(t)]
+            left_out = [type(t).__name__ for t in transforms if not _is_fixed(t)]
+            runner.logger.info(f'means and deviations are taken without {left_out}')
+            most = max(1, self.samples // len(parts))
+            chosen = np.unique(np.linspace(0, len(dataset) - 1, most).round().astype(int))
+            total += len(chosen)
+            for index in tqdm(chosen, desc='means and deviations', unit='sample'):
+                results = dataset.get_data_info(int(index))
+                for step in steps:
+                    results = step(results)
+                for m, given in preprocessor.measured(results).items():
+                    seen = np.isfinite(given)
+                    values = np.where(seen, given, 0.0).astype(np.float64)
+                    count[m] += seen.sum(axis=0)
+                    sums[m] += values.sum(axis=0)
+                    squares[m] += (values**2).sum(axis=0)
         found = {}
         for m in wanted:
             mean = sums[m] / np.maximum(count[m], 1)
             std = np.sqrt(np.maximum(squares[m] / np.maximum(count[m], 1) - mean**2, 0.0))
-            if not (count[m] > 1).all() or not (std > 0).all():
+            std[std < 1e-6 * np.maximum(np.abs(mean), 1e-6)] = 0.0  # rounding of a constant
+            if not (count[m] > 1).all() or not std.any():
                 raise ValueError(
-                    f'mean and deviation of {m!r} cannot be estimated: of {len(chosen)} samples '
-                    f'{count[m].astype(int).tolist()} values were measured in its channels, '
-                    f'with deviations {std.tolist()}.'
+                    f'mean and deviation of {m!r} cannot be estimated: in {total} samples '
+                    f'{int(count[m].min())} values of a channel were measured, and the largest '
+                    f'deviation is {float(std.max()):g}.'
                 )
+            if not std.all():
+                constant = np.flatnonzero(std == 0).tolist()
+                runner.logger.warning(f'{m}: channels {constant} are constant; they stay 0.')
+                std[std == 0] = 1.0
             found[m] = (mean.tolist(), std.tolist())
         return found
+
+
+def _is_fixed(transform: Any) -> bool:
+    """Whether a transform does the same to every sample at every time, and no packing."""
+    name = type(transform).__name__
+    return name.startswith('Load') or name in ('StackModalities', 'CropBorder')

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
+from mango_mm.pipelines import chains
 from mango_mm.registry import HOOKS
 
 __all__ = ['LabelCheckHook']
@@ -43,7 +43,7 @@ class LabelCheckHook(Hook):
         classes = getattr(model, 'num_classes', None)
         if classes is None:
             return
-        for dataset in _innermost(runner.train_dataloader.dataset):
+        for dataset, _ in chains(runner.train_dataloader.dataset):
             if not hasattr(dataset, 'count_labels'):
                 continue
             counts = dataset.count_labels(self.samples)
@@ -64,16 +64,5 @@ class LabelCheckHook(Hook):
         """Stop if the modalities are stacked in another order than the model reads them in."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         check = getattr(model.data_preprocessor, 'check_order', None)
-        for dataset in _innermost(loader.dataset) if check is not None else ():
-            check(getattr(getattr(dataset, 'pipeline', None), 'transforms', ()))
-
-
-def _innermost(dataset: Any) -> Iterator[Any]:
-    """The data sets inside wrappers and concatenations."""
-    if hasattr(dataset, 'datasets'):
-        for part in dataset.datasets:
-            yield from _innermost(part)
-    elif hasattr(dataset, 'dataset'):
-        yield from _innermost(dataset.dataset)
-    else:
-        yield dataset
+        for _, transforms in chains(loader.dataset) if check is not None else ():
+            check(transforms)

@@ -18,10 +18,12 @@ __all__ = ['MultimodalIoUMetric']
 class MultimodalIoUMetric(IoUMetric):
     """mmseg's ``IoUMetric``, in one metric, so that mmseg's own tools find what they expect.
 
-    Beside ``aAcc``, ``mIoU``, ``mAcc`` it reports ``nll_per_dim`` and ``bits_per_dim`` of a flow,
-    and, of a data set whose samples have ``conditions`` (weather, time of day, a failing sensor),
-    ``mIoU_<condition>`` over the samples of each. With ``output_dir`` predictions are named by the
-    sample's id where it has one, because file names may repeat across folders.
+    Beside ``aAcc``, ``mIoU``, ``mAcc`` it reports ``nll_per_dim`` and ``bits_per_dim`` of a
+    flow, and, of a data set whose samples have ``conditions`` (weather, time of day, a failing
+    sensor), ``mIoU_<value>`` over the samples of each (``mIoU_<key>_<value>`` where two
+    conditions have the same value). Under test-time augmentation the likelihood is that of the
+    last view. With ``output_dir`` predictions are named by the sample's id where it has one,
+    because file names may repeat across folders.
 
     Args:
         **options: The same as in mmseg's.
@@ -47,15 +49,17 @@ class MultimodalIoUMetric(IoUMetric):
         return found
 
     def _by_condition(self, results: list[Any]) -> dict[str, float]:
-        groups: dict[str, list[Any]] = {}
+        groups: dict[tuple[str, str], list[Any]] = {}
         for areas, _, known in results:
-            for value in known.values():
-                groups.setdefault(value, []).append(areas)
+            for pair in known.items():
+                groups.setdefault(pair, []).append(areas)
+        values = [value for _, value in groups]
         found = {}
-        for value, members in groups.items():
+        for (key, value), members in groups.items():
             totals = [sum(part) for part in zip(*members)]
             scores = self.total_area_to_metrics(*totals, ['mIoU'], self.nan_to_num, self.beta)
-            found[f'mIoU_{value}'] = float(np.round(np.nanmean(scores['IoU']) * 100, 2))
+            name = value if values.count(value) == 1 else f'{key}_{value}'
+            found[f'mIoU_{name}'] = float(np.round(np.nanmean(scores['IoU']) * 100, 2))
         return found
 
     @staticmethod

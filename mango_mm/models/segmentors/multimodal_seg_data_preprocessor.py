@@ -22,6 +22,7 @@ from mango_mm.registry import MODELS
 __all__ = ['MultimodalSegDataPreProcessor']
 
 ESTIMATE = 'estimate'
+COLOURS = ('PhotoMetricDistortion', 'CLAHE', 'RGB2Gray', 'AdjustGamma', 'GenerateEdge')
 
 
 @MODELS.register_module()
@@ -108,6 +109,8 @@ class MultimodalSegDataPreProcessor(BaseDataPreprocessor):
         """
         data = self.cast_data(data)
         samples = data.get('data_samples')
+        for x, sample in zip(data['inputs'], samples or ()):
+            self._note_absent(x, sample)
         if not self.honours_present:
             _refuse_absent(samples or ())
         inputs = [self.normalise(x) for x in data['inputs']]
@@ -130,6 +133,18 @@ class MultimodalSegDataPreProcessor(BaseDataPreprocessor):
                 sample.set_metainfo({**meta})
         return dict(inputs=stacked, data_samples=samples)
 
+    def _note_absent(self, x: Tensor, sample: Any) -> None:
+        """Say what a sample lacks where its pipeline did not hand it on: channels of NaN alone.
+
+        mmseg's MultiImageMixDataset packs in a pipeline of its own, which knows mmseg's keys.
+        """
+        if 'present' in sample.metainfo or not x.is_floating_point():
+            return
+        parts = x.split(list(self.channels.values())) if len(x) == len(self.mean) else ()
+        present = {m: not bool(part.isnan().all()) for m, part in zip(self.channels, parts)}
+        if not all(present.values()):
+            sample.set_metainfo(dict(present=present))
+
     def check_order(self, transforms: Iterable[Any]) -> None:
         """Compare what a pipeline stacks with the modalities, by name.
 
@@ -143,6 +158,8 @@ class MultimodalSegDataPreProcessor(BaseDataPreprocessor):
             ValueError: If a modality lies elsewhere in the stack.
         """
         order: tuple[str, ...] = ('img',)
+        transforms = list(transforms)
+        _refuse_colours(transforms)
         for transform in transforms:
             if hasattr(transform, 'channel_order'):
                 order = transform.channel_order(order)
@@ -187,7 +204,13 @@ class MultimodalSegDataPreProcessor(BaseDataPreprocessor):
 
     def measured(self, results: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
         """The pixels of a stacked sample by modality, (H W, C), NaN where nothing was measured."""
-        image = results['img'].reshape(-1, len(self.mean)).astype(np.float64)
+        image = results['img']
+        if image.ndim != 3 or image.shape[2] != len(self.mean):
+            raise ValueError(
+                f'the model reads {self.channels}, {len(self.mean)} channels in all; the training '
+                f'pipeline stacks {image.shape}. Check the keys of StackModalities.'
+            )
+        image = image.reshape(-1, len(self.mean)).astype(np.float64)
         image[image == self.missing.cpu().numpy().reshape(-1)] = np.nan
         ends = np.cumsum(list(self.channels.values()))
         return dict(zip(self.channels, np.split(image, ends[:-1], axis=1)))
@@ -220,4 +243,17 @@ def _refuse_absent(samples: Sequence[Any]) -> None:
                 f'{sample.metainfo.get("img_path", "a sample")} lacks {absent}, which this '
                 "segmentor would ignore. Use type='mango_mm.MultimodalEncoderDecoder', which masks "
                 'absent modalities out, or take DropModality out of the pipeline.'
+            )
+
+
+def _refuse_colours(transforms: Sequence[Any]) -> None:
+    """Transforms of colours know three channels, and change what is stacked with them."""
+    early: list[str] = []
+    for transform in transforms:
+        name = type(transform).__name__
+        early += getattr(transform, 'early', ())
+        if early and name in COLOURS:
+            raise ValueError(
+                f'{name} changes colours, and {early} are stacked with RGB already '
+                "(interpolation='bilinear'): leave it out, or load them by interpolation='nearest'."
             )
