@@ -37,7 +37,9 @@ EDIT = [
     'numpy<2',  # np.bool8 in mmagic.utils
     'albumentations==1.3.1',  # imported by mmagic.datasets, declared for its tests only
 ]
-IMDB = [*RUNTIME, 'transformers>=4.30', 'scikit-learn>=1.2', 'h5py>=3.0']
+# Movies and sequences.
+IMDB = [*RUNTIME, 'transformers>=4.30', 'scikit-learn>=1.2', 'scipy>=1.8', 'h5py>=3.0']
+ENCODERS = [*RUNTIME, 'timm>=0.9', 'safetensors>=0.4', 'transformers>=4.30']
 PREPARE = ['h5py>=3.0', 'scipy>=1.8']  # MATLAB v7.3 and v5 files
 ONNX = [
     'torch>=2.5',  # 2.4 cannot export a region of autocast
@@ -100,8 +102,9 @@ setup(
         'edit': EDIT,
         'imdb': IMDB,
         'prepare': PREPARE,
+        'encoders': ENCODERS,
         'onnx': ONNX,
-        'all': sorted({*SEG, *EDIT, *IMDB, *PREPARE}),
+        'all': sorted({*SEG, *EDIT, *IMDB, *PREPARE, *ENCODERS}),
         'dev': DEV,
     },
     zip_safe=False,

@@ -18,7 +18,7 @@ HOSTS = {
     'mmseg': 'pip install "mango_mm[seg]"',
     'mmagic': 'pip install "mango_mm[edit]"',
     'transformers': 'pip install "mango_mm[imdb]"',
-    'timm': 'pip install timm',
+    'timm': 'pip install "mango_mm[encoders]"',
     'h5py': 'pip install h5py',
     'sklearn': 'pip install scikit-learn',
     'scipy': 'pip install scipy',
