@@ -190,6 +190,16 @@ def test_it_trains_tests_and_infers(tmp_path, monkeypatch):
             infer(bad)
 
 
+def test_an_algorithm_and_its_student_have_one_preprocessor():
+    init_default_scope('mango_mm')
+    config = load_config(ROOT / f'configs/umurl/umurl_{S}.py')
+    model = MODELS.build(config.model)
+    model.data_preprocessor.set_statistics('text', [1.0] * 10, [2.0] * 10)
+    assert model.student.data_preprocessor.mean_text.tolist() == [1.0] * 10
+    pretrained = model.state_dict()
+    assert float(pretrained['student.data_preprocessor.std_text'][0]) == 2
+
+
 def test_the_task_distils_and_is_unsure_as_its_head_says():
     a, b = torch.randn(3, 1), torch.randn(3, 1)
     task = task_of(classifier(HEADS['regression'][0]))

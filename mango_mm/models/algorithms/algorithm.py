@@ -42,11 +42,10 @@ class Algorithm(BaseModel):
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
         student = copy.deepcopy(dict(student))
-        given = data_preprocessor or student.get('data_preprocessor')
-        super().__init__(data_preprocessor=given, init_cfg=init_cfg)
+        super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         self.student = build_ours(MODELS, student)
         self.task  # noqa: B018  # says at once if the student is no such model
-        if given is None:
+        if data_preprocessor is None:  # one, so that what is estimated is known to both
             self.data_preprocessor = self.student.data_preprocessor
         self.data_preprocessor.honours_present = True  # the student does
 
