@@ -102,7 +102,8 @@ def draw_maps(
         for axis in line:
             axis.set_axis_off()
     said = f'Bright: unlikely under the flow ({label}); one scale for all rows of a modality.'
-    if window is not None:
+    shapes = [m.shape for _, maps in rows.values() for m in maps.values()]
+    if window is not None and any(h > window[0] or w > window[1] for h, w in shapes):
         said += f' White lines: its windows of {window[0]} x {window[1]} positions.'
     figure.text(0.01, 0.005, said, fontsize=7)
     save_figure(figure, path)

@@ -190,14 +190,19 @@ def test_it_trains_tests_and_infers(tmp_path, monkeypatch):
             infer(bad)
 
 
-def test_an_algorithm_and_its_student_have_one_preprocessor():
-    init_default_scope('mango_mm')
-    config = load_config(ROOT / f'configs/umurl/umurl_{S}.py')
-    model = MODELS.build(config.model)
-    model.data_preprocessor.set_statistics('text', [1.0] * 10, [2.0] * 10)
-    assert model.student.data_preprocessor.mean_text.tolist() == [1.0] * 10
-    pretrained = model.state_dict()
-    assert float(pretrained['student.data_preprocessor.std_text'][0]) == 2
+def test_an_algorithm_and_its_student_are_given_the_same_statistics(tmp_path, monkeypatch):
+    """mmengine hands the config's preprocessor to the algorithm; the student builds its own."""
+    write_sequences(tmp_path / 'data', train=64, val=32, test=32)
+    monkeypatch.setenv('MANGO_MINI_SEQUENCES', str(tmp_path / 'data'))
+    options = {'train_cfg.max_iters': 2, 'default_hooks.checkpoint.interval': 2}
+    path = ROOT / f'configs/umurl/umurl_{S}.py'
+    runner = apis.train(load_config(path, work_dir=tmp_path / 'work', options=options))
+    stored = torch.load(tmp_path / 'work/iter_2.pth', weights_only=True)['state_dict']
+    found = {k: v for k, v in stored.items() if k.endswith('mean_text')}
+    assert 'student.data_preprocessor.mean_text' in found
+    for value in found.values():
+        torch.testing.assert_close(value, runner.model.data_preprocessor.mean_text)
+        assert value.abs().max() > 0
 
 
 def test_the_task_distils_and_is_unsure_as_its_head_says():

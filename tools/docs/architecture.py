@@ -19,7 +19,8 @@ from mango_mm.apis.command import Parser, run_tool
 ROOT = Path(__file__).resolve().parents[2]
 PICTURE = ROOT / 'docs/images/architecture.svg'
 PACKAGE = 'mango_mm'
-LEFT_OUT = ('version', 'hosts', 'structures', 'modalities', 'pipelines')  # everybody may import them
+# Everybody may import them.
+LEFT_OUT = ('version', 'hosts', 'structures', 'modalities', 'pipelines')
 WIDTH, ROW, BOX, HEIGHT = 900, 92, 150, 44
 WHAT = {
     'inferencers': 'samples in, results out',

@@ -56,7 +56,9 @@ class EstimateStatisticsHook(Hook):
         if isinstance(found[0], Exception):
             raise found[0]
         for name, (mean, std) in found[0].items():
-            preprocessor.set_statistics(name, mean, std)
+            for module in model.modules():  # an algorithm has one, and its student another
+                if name in getattr(module, 'estimated', ()):
+                    module.set_statistics(name, mean, std)
             runner.logger.info(
                 f'{name}: mean {[round(v, 4) for v in mean]}, deviation '
                 f'{[round(v, 4) for v in std]}, estimated on the training list'
