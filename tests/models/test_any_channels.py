@@ -1,5 +1,6 @@
 """Any modalities side by side: numbers of channels, backbones and sizes that differ."""
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import ConfigDict
@@ -7,6 +8,7 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
+from mango_mm.inferencers import SegmentationInferencer
 from mango_mm.models import FusionNeck
 from mango_mm.registry import MODELS
 
@@ -54,8 +56,10 @@ def check(model, count):
     """A step that reaches every parameter, and a prediction, whole and by windows."""
     model.init_weights()
     samples = []
-    for _ in range(2):
+    names = list(model.data_preprocessor.channels)
+    for lacks in (None, names[-1]):
         sample = SegDataSample(metainfo=dict(img_shape=(40, 48), ori_shape=(40, 48)))
+        sample.set_metainfo(dict(present={m: m != lacks for m in names}))
         sample.gt_sem_seg = PixelData(data=torch.randint(0, 4, (1, 40, 48)))
         samples.append(sample)
     images = [torch.randn(count, 40, 48) for _ in range(2)]
@@ -71,6 +75,27 @@ def check(model, count):
             found = model.test_step(dict(inputs=images, data_samples=samples))
             assert found[0].pred_sem_seg.data.shape == (1, 40, 48)
             assert found[0].seg_logits.data.isfinite().all()
+    model.test_cfg.mode = 'whole'
+    results = infer_with(model, {m: np.random.rand(40, 48, c).astype(np.float32)
+                                 for m, c in model.data_preprocessor.channels.items()})  # fmt: skip
+    assert not np.array_equal(*(r['pictures'][names[-1]] for r in results))
+
+
+def infer_with(model, inputs):
+    """What the inferencer makes of arrays, and of the same without the last modality."""
+    modalities = [dict(name=m, channels=c) for m, c in model.data_preprocessor.channels.items()]
+    config = ConfigDict(test_dataloader=dict(dataset=dict(
+        type='mango_mm.MultimodalFolderDataset', metainfo=dict(classes=list('abcd')),
+        pipeline=[
+            dict(type='mango_mm.LoadModalities', modalities=modalities),
+            dict(type='mango_mm.StackModalities', modalities=modalities),
+            dict(type='mmseg.PackSegInputs'),
+        ],
+    )))  # fmt: skip
+    infer = SegmentationInferencer(config, model)
+    results = [infer(inputs), infer({**inputs, list(inputs)[-1]: None})]
+    assert [r['label'].shape for r in results] == [next(iter(inputs.values())).shape[:2]] * 2
+    return results
 
 
 @pytest.mark.parametrize('fusion', ['MangoFusion', 'ConcatFusion', 'CrossAttentionFusion'])

@@ -12,12 +12,14 @@ What the host cannot do, with its reason:
   those of inference; they are no backbones for another's neck.
 """
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import ConfigDict
 from mmengine.registry import init_default_scope
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
+from test_any_channels import infer_with
 
 from mango_mm.fusion import ConcatFusion
 from mango_mm.hosts import has_host
@@ -211,6 +213,10 @@ def check(model, window=(64, 64)):
                 assert sample.pred_sem_seg.data.shape == (1, *SIZE)
                 assert sample.seg_logits.data.isfinite().all()
                 assert float(sample.nll_per_dim) == float(sample.nll_per_dim)
+    model.test_cfg.mode = 'whole'
+    rgb = np.random.randint(0, 256, (*SIZE, 3), dtype=np.uint8)
+    results = infer_with(model, {'rgb': rgb, 'thermal': np.random.rand(*SIZE)})
+    assert results[0]['nll_per_dim'] != results[1]['nll_per_dim']
 
 
 @pytest.mark.parametrize('name', BACKBONES)

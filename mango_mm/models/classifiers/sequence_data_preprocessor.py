@@ -79,7 +79,7 @@ class SequenceDataPreprocessor(BaseDataPreprocessor):
         if not self.known():
             raise ValueError(
                 f"mean and std of {self.estimated} are to be estimated ('estimate'): train first "
-                '(EstimateStatisticsHook, in classification_runtime), or load a checkpoint.'
+                '(EstimateStatisticsHook, in sequence_runtime), or load a checkpoint.'
             )
         batch: dict[str, tuple[Tensor, Tensor]] = {}
         for name, values in data['inputs'].items():
