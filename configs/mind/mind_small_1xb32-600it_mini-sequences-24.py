@@ -3,7 +3,7 @@
 Run:     python tools/train.py configs/mind/mind_small_1xb32-600it_mini-sequences-24.py
 Needs:   data/mini_sequences: python tools/prepare/mini_sequences.py
          its three teachers: python tools/train.py on the configs named below
-Ours:    not measured
+Ours:    MAE 0.861 ± 0.158, correlation 0.779 ± 0.070, 3 seeds; docs/sequences.md
 """
 
 _base_ = '../concat/concat_small_1xb32-600it_mini-sequences-24.py'

@@ -3,7 +3,7 @@
 Run:     python tools/train.py configs/umurl/concat-umurl_small_1xb32-600it_mini-sequences-24.py
 Needs:   data/mini_sequences: python tools/prepare/mini_sequences.py
          work_dirs/umurl_small_1xb32-600it_mini-sequences-24/iter_600.pth: train that config first
-Ours:    not measured
+Ours:    MAE 0.805 ± 0.029, correlation 0.770 ± 0.029, 3 seeds; docs/sequences.md
 """
 
 _base_ = '../concat/concat_small_1xb32-600it_mini-sequences-24.py'
