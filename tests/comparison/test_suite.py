@@ -23,7 +23,9 @@ def at_the_root(monkeypatch):
 
 
 def test_these_suites_come_along():
-    assert [p.stem for p in SUITES] == ['ablations', 'mini', 'missing', 'movies', 'nyuv2']
+    assert [p.stem for p in SUITES] == [
+        'ablations', 'mini', 'missing', 'movies', 'nyuv2', 'sequences',
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize('path', SUITES, ids=[p.stem for p in SUITES])

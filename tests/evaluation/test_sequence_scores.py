@@ -68,12 +68,12 @@ def collected(metric, field, said, true):
 def test_the_registered_metrics_are_those_functions():
     rng = np.random.default_rng(0)
     said, true = rng.normal(size=(20, 1)), rng.normal(size=(20, 1))
-    got = collected(METRICS.build(dict(type='SentimentScores')), 'pred_value', said, true)
+    got = collected(METRICS.build(dict(type='mango_mm.SentimentScores')), 'pred_value', said, true)
     wanted = sentiment_scores(*(x[:, 0].astype(np.float32).astype(float) for x in (said, true)))
     assert {k: got[k] for k in wanted} == pytest.approx(wanted)
     assert got['nll_per_dim'] == 2
     scores, classes = rng.normal(size=(30, 4)), rng.integers(0, 4, 30)
-    got = collected(METRICS.build(dict(type='ClassScores')), 'pred_score', scores, classes)
+    got = collected(METRICS.build(dict(type='mango_mm.ClassScores')), 'pred_score', scores, classes)
     answer = scores.argmax(axis=1)
     assert got['accuracy'] == pytest.approx(100 * accuracy_score(classes, answer))
     for average in ('macro', 'weighted'):
