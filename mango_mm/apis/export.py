@@ -78,6 +78,8 @@ def export_onnx(
         raise ValueError(
             f'{config} is of a {type(model).__name__}; only segmentation models are exported.'
         )
+    if isinstance(model.decode_head, nn.ModuleList):
+        raise ValueError(f'{config} has a cascade of decode heads; one head is exported.')
     size = tuple(size or read.get('crop_size') or ())
     if len(size) != 2:
         raise ValueError(f'{config} has no crop_size; give height and width.')

@@ -342,3 +342,24 @@ def test_a_constant_channel_stays_what_it_is(sample, tmp_path):
     assert preprocessor.mean.flatten().tolist() == pytest.approx([7.0, 8.5])
     assert float(preprocessor.std[0]) == 1
     assert any('channels [0] are constant' in text for text in Logger.said)
+
+
+def test_what_is_estimated_can_be_exported():
+    spec = dict(name='d', channels=2, mean='estimate', std='estimate', missing=0.0)
+    made = MultimodalSegDataPreProcessor([spec])
+    made.set_statistics('d', [1.0, 2.0], [2.0, 4.0])
+
+    class Normalised(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = made
+
+        def forward(self, images):
+            return self.inner.normalise(images)
+
+    image = torch.rand(1, 2, 4, 4)
+    program = torch.export.export(Normalised(), (image,))
+    torch.testing.assert_close(program.module()(image), made.normalise(image))
+    other = MultimodalSegDataPreProcessor([spec])
+    other.load_state_dict(made.state_dict())
+    torch.testing.assert_close(other.normalise(image), made.normalise(image))

@@ -88,6 +88,21 @@ def test_from_a_folder_to_a_model_in_three_commands(folder, tmp_path):
     assert set(result['pictures']) >= {'rgb', 'thermal', 'bands', 'prediction'}
 
 
+@pytest.mark.slow
+def test_the_third_command_writes_a_page_although_files_are_missing(folder, tmp_path):
+    for name in NAMES[::5]:
+        (folder / 'bands' / f'{name}.npy').unlink()
+    config, work = tmp_path / 'mine.py', tmp_path / 'work'
+    said = run('', 'tools/prepare/from_folder.py', folder, '--out', config, cwd=ROOT, check=True)
+    assert 'LOOK: 3 of 12 samples lack bands: missing=absent is set.' in said.stdout
+    short = ['--cfg-options', *SHORT, *iterations(2, 2)]
+    run('', 'tools/train.py', config, '--work-dir', work, *short, cwd=ROOT, check=True)
+    run('', 'tools/analyse/report.py', work, '--analyse', '--severities', '5', cwd=ROOT, check=True)
+    page = (work / 'report.html').read_text()
+    for part in ('likelihood', 'robustness', 'attribution', 'bands_dropout', 'thermal_shift'):
+        assert part in page, part
+
+
 def test_samples_hold_what_the_files_hold(folder, tmp_path):
     init_default_scope('mmseg')
     write_config(look_at_folder(folder), tmp_path / 'mine.py')

@@ -95,6 +95,7 @@ class MultimodalSegDataPreProcessor(BaseDataPreprocessor):
             # Estimates belong to the weights.
             persistent = bool(self.estimated) and name != 'missing'
             self.register_buffer(name, torch.tensor(values).view(-1, 1, 1), persistent)
+        self._known = not self.estimated  # no look at a tensor, which export could not follow
         self.display = {n: specs[n].get('missing') for n in self.channels}
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
@@ -189,7 +190,7 @@ class MultimodalSegDataPreProcessor(BaseDataPreprocessor):
                 f'the model reads {self.channels}, {len(self.mean)} channels in all; '
                 f'got an image of {x.shape[-3]}. Check the keys of StackModalities.'
             )
-        if not self.known():
+        if not self._known:
             raise ValueError(
                 f"mean and std of {self.estimated} are to be estimated ('estimate'): train first "
                 '(EstimateStatisticsHook, in default_runtime), or load a checkpoint.'
@@ -200,7 +201,12 @@ class MultimodalSegDataPreProcessor(BaseDataPreprocessor):
 
     def known(self) -> bool:
         """Whether every mean and deviation is a number."""
-        return not self.estimated or bool(torch.isfinite(self.mean).all())
+        self._known = not self.estimated or bool(torch.isfinite(self.mean).all())
+        return self._known
+
+    def _load_from_state_dict(self, *args: Any, **options: Any) -> None:
+        super()._load_from_state_dict(*args, **options)
+        self.known()
 
     def measured(self, results: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
         """The pixels of a stacked sample by modality, (H W, C), NaN where nothing was measured."""
@@ -233,6 +239,7 @@ class MultimodalSegDataPreProcessor(BaseDataPreprocessor):
             buffer[start : start + count, 0, 0] = torch.tensor(values).to(buffer)
         filled = self.fill[start : start + count]
         filled[torch.isnan(filled)] = self.mean[start : start + count][torch.isnan(filled)]
+        self.known()
 
 
 def _refuse_absent(samples: Sequence[Any]) -> None:
