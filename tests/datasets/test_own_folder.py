@@ -99,7 +99,7 @@ def test_the_third_command_writes_a_page_although_files_are_missing(folder, tmp_
     run('', 'tools/train.py', config, '--work-dir', work, *short, cwd=ROOT, check=True)
     run('', 'tools/analyse/report.py', work, '--analyse', '--severities', '5', cwd=ROOT, check=True)
     page = (work / 'report.html').read_text()
-    for part in ('likelihood', 'robustness', 'attribution', 'bands_dropout', 'thermal_shift'):
+    for part in ('Likelihood', 'Robustness', 'Attribution', 'bands_frozen', 'thermal_shift'):
         assert part in page, part
 
 

@@ -97,9 +97,19 @@ class Degrade(BaseTransform):
     def _other(self, results: dict[str, Any]) -> tuple[Any, Any]:
         """RGB and depth, what is frozen being that of a frame further in the folder, resized."""
         key = f'{self.key}_path' if self.kind == 'depth_frozen' else 'img_path'
-        if isinstance(results[key], (list, tuple)):
-            raise ValueError(f'{self.kind} needs one file per frame; {key} has several.')
-        own = Path(results[key])
+        if results[key] is None:  # the sample lacks it: nothing can be frozen
+            return results['img'], results[self.key] / self.unit
+        several = isinstance(results[key], (list, tuple))
+        paths = [self._further(Path(p)) for p in (results[key] if several else [results[key]])]
+        source = {key: paths if several else paths[0]}
+        size = results['img'].shape[1::-1]
+        if key == 'img_path':
+            return cv2.resize(self.load_image(source)['img'], size), results[self.key]
+        frozen = self.load({**source, 'seg_fields': []})[self.key] / self.unit
+        return results['img'], resized(frozen, size[::-1], 'nearest')
+
+    def _further(self, own: Path) -> str:
+        """The file some frames further in the folder of one."""
         if own.parent not in self.folders:
             self.folders[own.parent] = sorted(
                 p for p in own.parent.iterdir() if p.suffix == own.suffix
@@ -108,9 +118,4 @@ class Degrade(BaseTransform):
         if len(frames) < 2:
             raise ValueError(f'{self.kind} needs another frame beside {own}; it is alone.')
         step = FROZEN_STEPS[self.severity - 1] % len(frames) or 1
-        source = {key: str(frames[(frames.index(own) + step) % len(frames)])}
-        size = results['img'].shape[1::-1]
-        if key == 'img_path':
-            return cv2.resize(self.load_image(source)['img'], size), results[self.key]
-        frozen = self.load({**source, 'seg_fields': []})[self.key] / self.unit
-        return results['img'], resized(frozen, size[::-1], 'nearest')
+        return str(frames[(frames.index(own) + step) % len(frames)])
