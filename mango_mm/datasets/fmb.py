@@ -8,9 +8,10 @@ Layout on disk (the authors'):
 Modalities:
     rgb, uint8. infrared, uint8, of one or more equal channels: the first is read.
 Classes:
-    14; stored labels are 1..14, 0 = unlabelled, ignored as in StitchFusion. Palette: the authors'
-    (SegMiF, issue 10). The test split is reported to have no bicycle (issue 28): mmseg's mean is
-    over the classes that occur, that of StitchFusion counts a 0 for it.
+    14; stored labels are 1..14, 0 = unlabelled, ignored as in StitchFusion. Palette: the
+    authors' (SegMiF, issue 10); others have its channels in the opposite order, so that one of
+    both is BGR. The test split is reported to have no bicycle (issue 28): mmseg's mean is over
+    the classes that occur, that of StitchFusion counts a 0 for it.
 Splits:
     1220 train, 280 test. There is no validation split: every tenth training image is held out.
 Citation:

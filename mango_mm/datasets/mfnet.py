@@ -11,8 +11,8 @@ Classes:
     9, of which the first is everything unlabelled; it counts in the mean, as in RTFNet, CMX and
     CMNeXt. MFNet's own script left it out: its numbers are not comparable.
 Splits:
-    784 train, 392 val, 393 test, by the data's authors. Many train on train and val, and choose
-    on test; ours do not.
+    784 train, 392 val (what is left of the authors' 1569), 393 test. Many train on train and
+    val, and choose on test; ours do not.
 Conditions:
     ``time``: day or night, the last letter of the name.
 Citation:
