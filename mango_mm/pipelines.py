@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-__all__ = ['chains']
+__all__ = ['chains', 'loads', 'loads_inputs', 'name_of']
+
+LABELS = ('LoadSegmentation', 'LoadAnnotations')
 
 
 def chains(dataset: Any, after: Sequence[Any] = ()) -> Iterator[tuple[Any, tuple[Any, ...]]]:
@@ -27,3 +29,20 @@ def chains(dataset: Any, after: Sequence[Any] = ()) -> Iterator[tuple[Any, tuple
         yield from chains(dataset.dataset, (*own, *after))
     else:
         yield dataset, (*own, *after)
+
+
+def name_of(transform: Any) -> str:
+    """What a transform is called, without its scope; its config does as well."""
+    if isinstance(transform, Mapping):
+        return str(transform['type']).rpartition('.')[2]
+    return type(transform).__name__
+
+
+def loads(transform: Any) -> bool:
+    """Whether a transform reads files: its name says so."""
+    return name_of(transform).startswith('Load')
+
+
+def loads_inputs(transform: Any) -> bool:
+    """Whether it reads what a model is given, and no labels."""
+    return loads(transform) and name_of(transform) not in LABELS

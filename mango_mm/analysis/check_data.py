@@ -14,6 +14,7 @@ from mmengine.registry import init_default_scope
 from tqdm import tqdm
 
 from mango_mm.apis.run import load_config
+from mango_mm.pipelines import loads, name_of
 from mango_mm.registry import DATASETS, TRANSFORMS, build_ours
 
 __all__ = ['Problem', 'check_data']
@@ -130,7 +131,7 @@ def _look_at_labels(
     dataset: Any, split: str, pipeline: Sequence[Mapping[str, Any]], say: Callable[[str], None]
 ) -> list[Problem]:
     """What the counts of the stored labels say against the options."""
-    steps = [t for t in pipeline if str(t['type']).rpartition('.')[2] == 'LoadSegmentation']
+    steps = [t for t in pipeline if name_of(t) == 'LoadSegmentation']
     if not steps or not hasattr(dataset, 'count_labels'):
         return []
     classes, counts = int(steps[0]['num_classes']), dataset.count_labels()
@@ -156,7 +157,7 @@ def _say_what_is_absent(
 
 def _loading(pipeline: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The steps that read files: those whose names say so."""
-    return [t for t in pipeline if str(t['type']).rpartition('.')[2].startswith('Load')]
+    return [t for t in pipeline if loads(t)]
 
 
 def _look_at(results: dict[str, Any], steps: Sequence[Any]) -> Iterator[str]:

@@ -40,6 +40,7 @@ from mango_mm.evaluation.functional.detection import Mahalanobis, auroc, fpr_at_
 from mango_mm.hosts import require_host
 from mango_mm.modalities import specs_by_name
 from mango_mm.models.tasks import recognition_task_of
+from mango_mm.pipelines import loads, loads_inputs, name_of
 from mango_mm.registry import DATASETS
 
 __all__ = ['Predictions', 'RobustnessCheck']
@@ -218,7 +219,7 @@ class RobustnessCheck:
             loader = plain_training_loader(self.config)
         if step is not None:
             pipeline = loader['dataset']['pipeline']
-            loads = [i for i, t in enumerate(pipeline) if _loads_inputs(t)]
+            loads = [i for i, t in enumerate(pipeline) if loads_inputs(t)]
             pipeline.insert(loads[-1] + 1, step)
         return loader
 
@@ -249,21 +250,15 @@ class RobustnessCheck:
         return found
 
 
-def _loads_inputs(transform: Mapping[str, Any]) -> bool:
-    name = str(transform['type']).rpartition('.')[2]
-    return name.startswith('Load') and name not in ('LoadSegmentation', 'LoadAnnotations')
-
-
 def _loading(pipeline: Sequence[Mapping[str, Any]], modality: str) -> dict[str, Any]:
     """Config of a transform that loads one modality alone, as the pipeline does."""
     for t in pipeline:
-        if str(t['type']).endswith('LoadModalities'):
+        if name_of(t) == 'LoadModalities':
             spec = dict(specs_by_name(t['modalities'])[modality] or {})
             alone = {'name': modality, **spec, 'interpolation': 'nearest'}
             return {'type': 'mango_mm.LoadModalities', 'modalities': [alone]}
         defaults = {'LoadDepth': 'depth'}
-        name = str(t['type']).rpartition('.')[2]
-        if name.startswith('Load') and t.get('key', defaults.get(name)) == modality:
+        if loads(t) and t.get('key', defaults.get(name_of(t))) == modality:
             return dict(t)
     raise ValueError(f'no transform of the pipeline loads {modality!r}: {[*pipeline]}.')
 

@@ -8,7 +8,8 @@ from mmengine.config import DictAction
 from rooms import ROOT
 
 from mango_mm.apis import load_config
-from mango_mm.comparison.compare import METRICS, _check
+from mango_mm.comparison.columns import METRICS
+from mango_mm.comparison.compare import _check
 from mango_mm.comparison.cost import measure_costs
 from mango_mm.comparison.suite import load_suite
 from mango_mm.visualization import draw_comparison

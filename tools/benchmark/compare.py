@@ -22,7 +22,8 @@ from pathlib import Path
 
 from mango_mm.apis.command import Parser, check_options, non_negative_int, positive_int, run_tool
 from mango_mm.apis.run import load_config
-from mango_mm.comparison.compare import METRICS, Run, compare, render_table
+from mango_mm.comparison.columns import METRICS
+from mango_mm.comparison.compare import Run, compare, render_table
 from mango_mm.comparison.cost import measure_costs
 from mango_mm.comparison.suite import Suite, load_suite
 from mango_mm.visualization import draw_comparison, draw_curves

@@ -11,7 +11,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from tqdm import tqdm
 
-from mango_mm.pipelines import chains
+from mango_mm.pipelines import chains, loads, name_of
 from mango_mm.registry import HOOKS
 
 __all__ = ['EstimateStatisticsHook']
@@ -73,7 +73,7 @@ class EstimateStatisticsHook(Hook):
         total = 0
         for dataset, transforms in parts:
             steps = [t for t in transforms if _is_fixed(t)]
-            left_out = [type(t).__name__ for t in transforms if not _is_fixed(t)]
+            left_out = [name_of(t) for t in transforms if not _is_fixed(t)]
             runner.logger.info(f'means and deviations are taken without {left_out}')
             most = max(1, self.samples // len(parts))
             chosen = np.unique(np.linspace(0, len(dataset) - 1, most).round().astype(int))
@@ -109,5 +109,4 @@ class EstimateStatisticsHook(Hook):
 
 def _is_fixed(transform: Any) -> bool:
     """Whether a transform does the same to every sample at every time, and no packing."""
-    name = type(transform).__name__
-    return name.startswith('Load') or name in ('StackModalities', 'CropBorder')
+    return loads(transform) or name_of(transform) in ('StackModalities', 'CropBorder')
