@@ -131,7 +131,7 @@ def shrink(config):
         )
         channels = [24]
     elif backbone.type.endswith('TIMMBackbone'):
-        backbone.pop('init_cfg')  # its shapes are in tests/apis/test_encoders.py
+        backbone.pop('init_cfg')  # its shapes are in tests/models/test_encoders.py
         channels = None
     elif backbone.embed_dims == 32 and backbone.num_stages == 2:
         channels = None  # small already

@@ -10,7 +10,7 @@ Example:
 from pathlib import Path
 
 from mango_mm.apis.command import Parser, run_tool
-from mango_mm.apis.encoders import ENCODERS, encoder_folder, install_encoder
+from mango_mm.models.encoders import ENCODERS, encoder_folder, install_encoder
 
 
 def main() -> None:

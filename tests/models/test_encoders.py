@@ -12,8 +12,8 @@ from mmengine.registry import init_default_scope
 from safetensors.torch import load_file
 from torch import nn
 
-from mango_mm.apis import encoders
-from mango_mm.apis.encoders import ENCODERS, install_encoder, sha256_of
+from mango_mm.models import encoders
+from mango_mm.models.encoders import ENCODERS, install_encoder, sha256_of
 from mango_mm.registry import MODELS
 
 LITE, MINI = ENCODERS['efficientnet-lite0'], ENCODERS['minilm']
