@@ -32,15 +32,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from mango_mm.analysis.degraded_pipeline import frame_degradation, with_degradation
 from mango_mm.analysis.fit_density import load_density
 from mango_mm.analysis.fusion_recorder import FusionCall, FusionRecorder
 from mango_mm.apis.open_model import in_order, open_model, plain_training_loader
 from mango_mm.datasets.degradations import SEVERITIES, TEXT, applicable
 from mango_mm.evaluation.functional.detection import Mahalanobis, auroc, fpr_at_95
 from mango_mm.hosts import require_host
-from mango_mm.modalities import specs_by_name
 from mango_mm.models.tasks import recognition_task_of
-from mango_mm.pipelines import loads, loads_inputs, name_of
 from mango_mm.registry import DATASETS
 
 __all__ = ['Predictions', 'RobustnessCheck']
@@ -218,21 +217,19 @@ class RobustnessCheck:
         if split == 'train':
             loader = plain_training_loader(self.config)
         if step is not None:
-            pipeline = loader['dataset']['pipeline']
-            loads = [i for i, t in enumerate(pipeline) if loads_inputs(t)]
-            pipeline.insert(loads[-1] + 1, step)
+            loader['dataset']['pipeline'] = with_degradation(loader['dataset']['pipeline'], step)
         return loader
 
     def _step(self, kind: str, severity: int, seed: int) -> dict[str, Any]:
-        kind, key = self._kinds[kind]
+        if self.task.degrades == 'image':
+            units = {m: self._unit(m) for m in self.task.modalities}
+            pipeline = self.config.val_dataloader.dataset.pipeline
+            return frame_degradation(pipeline, self.task.modalities, kind, severity, seed, units)
         step = {'type': 'mango_mm.Degrade', 'kind': kind, 'severity': severity, 'seed': seed}
         if kind == 'text_other':
             dataset = DATASETS.build(self.config.val_dataloader.dataset)
             texts = [dataset.get_data_info(i).get('text', '') for i in range(len(dataset))]
             step['texts'] = tuple(t for t in texts if t)
-        elif self.task.degrades == 'image':
-            step.update(key=key, unit=self._unit(key))
-            step['load'] = _loading(self.config.val_dataloader.dataset.pipeline, key)
         return step
 
     def _unit(self, modality: str) -> float:
@@ -248,19 +245,6 @@ class RobustnessCheck:
         if 'nll_per_dim' in sample:
             found['likelihood'] = float(sample.nll_per_dim)
         return found
-
-
-def _loading(pipeline: Sequence[Mapping[str, Any]], modality: str) -> dict[str, Any]:
-    """Config of a transform that loads one modality alone, as the pipeline does."""
-    for t in pipeline:
-        if name_of(t) == 'LoadModalities':
-            spec = dict(specs_by_name(t['modalities'])[modality] or {})
-            alone = {'name': modality, **spec, 'interpolation': 'nearest'}
-            return {'type': 'mango_mm.LoadModalities', 'modalities': [alone]}
-        defaults = {'LoadDepth': 'depth'}
-        if loads(t) and t.get('key', defaults.get(name_of(t))) == modality:
-            return dict(t)
-    raise ValueError(f'no transform of the pipeline loads {modality!r}: {[*pipeline]}.')
 
 
 def _quietly(evaluator: Evaluator, size: int) -> dict[str, float]:

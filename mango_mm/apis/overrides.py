@@ -21,7 +21,12 @@ from mango_mm import registry as ours
 __all__ = ['check_counts', 'check_keys', 'check_model_name']
 
 # What Runner and our own apis read at the top of a config, beside what the config has.
-TOP = set(inspect.signature(Runner.__init__).parameters) | {'tta_model', 'tta_pipeline', 'strategy'}
+TOP = set(inspect.signature(Runner.__init__).parameters) | {
+    'tta_model',
+    'tta_pipeline',
+    'strategy',
+    'feature_cache',
+}
 # Dicts that name no type, and what they may hold; None: anything.
 LOADER = {*inspect.signature(DataLoader.__init__).parameters, 'num_batch_per_epoch'} - {'self'}
 TYPELESS: dict[str, set[str | None]] = {

@@ -18,7 +18,17 @@ from mango_mm.apis.overrides import check_counts, check_keys, check_model_name
 from mango_mm.checkpoints import find_checkpoint, load_weights, said_of, unwrapped
 from mango_mm.engine.console_runner import ConsoleRunner, quiet_hosts
 
-__all__ = ['leave_process_group', 'load_config', 'load_weights', 'test', 'train']
+__all__ = [
+    'leave_process_group',
+    'load_config',
+    'load_weights',
+    'test',
+    'train',
+    'use_feature_cache',
+]
+
+CACHED, CHECK = 'mango_mm.CachedFeatures', 'mango_mm.CacheCheckHook'
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
 def load_config(
@@ -117,6 +127,7 @@ def train(
     if amp:
         read.optim_wrapper.type = 'AmpOptimWrapper'
         read.optim_wrapper.setdefault('loss_scale', 'dynamic')
+    use_feature_cache(read)
     read.resume = bool(resume)
     if isinstance(resume, str):
         read.load_from = find_checkpoint(resume)
@@ -173,6 +184,8 @@ def test(
     read.load_from, read.resume = None, False
     if show_dir is not None:
         _show_in(read, Path(show_dir))
+    if show_dir is None and not tta:  # those need images
+        use_feature_cache(read)
     if tta:
         if 'tta_model' not in read or 'tta_pipeline' not in read:
             raise ValueError('--tta needs tta_model and tta_pipeline in the config.')
@@ -187,6 +200,26 @@ def test(
     with quiet_hosts():
         metrics: dict[str, float] = runner.test()
     return metrics
+
+
+def use_feature_cache(config: Config) -> None:
+    """Let every loader read its data set's features from ``feature_cache``, if the config has one.
+
+    Raises:
+        ValueError: If the cache is of another data set, pipeline or list.
+    """
+    folder = config.get('feature_cache')
+    if not folder:
+        return
+    for name in LOADERS:
+        loader = config.get(name)
+        if loader is None or loader.dataset.get('type') == CACHED:
+            continue
+        loader.dataset = dict(type=CACHED, dataset=loader.dataset, cache=str(folder))
+        loader.num_workers, loader.persistent_workers = 0, False  # a copy from memory, no work
+    hooks = [*(config.get('custom_hooks') or ())]
+    if not any(hook['type'] == CHECK for hook in hooks):
+        config.custom_hooks = [*hooks, dict(type=CHECK)]
 
 
 def _show_in(config: Config, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Datasets, one file each; transforms and generators beside them."""
 
+from mango_mm.datasets.cached_features import CachedFeatures
 from mango_mm.datasets.deliver import DELIVERDataset
 from mango_mm.datasets.draws import SeededDraws, SeededSampler
 from mango_mm.datasets.fmb import FMBDataset
@@ -17,6 +18,7 @@ from mango_mm.datasets.taskonomy import TaskonomyDataset
 from mango_mm.datasets.token_sequences import TokenSequenceDataset
 
 __all__ = [
+    'CachedFeatures',
     'DELIVERDataset',
     'FMBDataset',
     'MCubeSDataset',

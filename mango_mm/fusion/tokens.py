@@ -11,7 +11,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  # the name everybody uses
 
-__all__ = ['map_to_tokens', 'merge_windows', 'split_windows', 'tokens_to_map', 'window_mask']
+__all__ = [
+    'map_to_tokens',
+    'masked_mean',
+    'merge_windows',
+    'split_windows',
+    'tokens_to_map',
+    'window_mask',
+]
+
+
+def masked_mean(tokens: Tensor, mask: Tensor) -> Tensor:
+    """Mean of the real tokens, (B, D); zero where there is none."""
+    total = tokens.masked_fill(~mask[..., None], 0.0).sum(dim=1)
+    return total / mask.sum(dim=1, keepdim=True).clamp(min=1)
 
 
 def map_to_tokens(x: Tensor) -> Tensor:

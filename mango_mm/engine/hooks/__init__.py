@@ -1,5 +1,6 @@
 """Registered hooks."""
 
+from mango_mm.engine.hooks.cache_check_hook import CacheCheckHook
 from mango_mm.engine.hooks.estimate_statistics_hook import EstimateStatisticsHook
 from mango_mm.engine.hooks.finite_loss_hook import FiniteLossHook
 from mango_mm.engine.hooks.flow_health_hook import FlowHealthHook
@@ -12,6 +13,7 @@ from mango_mm.engine.hooks.vocabulary_hook import VocabularyHook
 from mango_mm.engine.hooks.whole_checkpoint_hook import WholeCheckpointHook
 
 __all__ = [
+    'CacheCheckHook',
     'EstimateStatisticsHook',
     'FiniteLossHook',
     'FlowHealthHook',

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,8 @@ class PanelHook(Hook):
         folder = Path(runner.log_dir) / 'panels' / f'step_{runner.iter:06d}'
         for i, output in enumerate(outputs or ()):
             if seen + i < self.val_samples and is_main_process():
-                self._save(runner, runner.val_loop, folder, data_batch['inputs'][i], output)
+                image = _image(data_batch['inputs'], i)
+                self._save(runner, runner.val_loop, folder, image, output)
 
     def after_test_iter(
         self,
@@ -77,7 +78,8 @@ class PanelHook(Hook):
         folder = None if self.test_dir is None else Path(self.test_dir)
         for i, output in enumerate(outputs or ()):
             # Under test-time augmentation there is a list of views; the first is plain.
-            image = inputs[0][i] if isinstance(inputs[0], (list, tuple)) else inputs[i]
+            several = not isinstance(inputs, Mapping) and isinstance(inputs[0], (list, tuple))
+            image = inputs[0][i] if several else _image(inputs, i)
             self._save(runner, runner.test_loop, folder, image, output)
 
     def _save(
@@ -87,8 +89,10 @@ class PanelHook(Hook):
         palette = known['palette']
         prediction = output.pred_sem_seg.data[0].cpu().numpy()
         labels = [prediction]
-        preprocessor = _preprocessor(runner.model)
-        images = modality_images(image.cpu().numpy(), preprocessor.channels, preprocessor.display)
+        images = {}
+        if image is not None:
+            known_as = _preprocessor(runner.model)
+            images = modality_images(image.cpu().numpy(), known_as.channels, known_as.display)
         if 'gt_sem_seg' in output:
             truth = output.gt_sem_seg.data[0].cpu().numpy()
             images['ground truth'] = colour_labels(truth, palette)
@@ -104,6 +108,11 @@ class PanelHook(Hook):
             runner.visualizer.add_image(name, panel, step=runner.iter)
         if self.show:
             runner.visualizer.show(panel, name, self.wait_time)
+
+
+def _image(inputs: Any, index: int) -> Any:
+    """One image of a batch; None where the batch is features of a cache."""
+    return None if isinstance(inputs, Mapping) else inputs[index]
 
 
 def _preprocessor(model: Any) -> Any:

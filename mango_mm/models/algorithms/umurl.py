@@ -35,9 +35,9 @@ from mmengine.dist import get_world_size
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_gather
 
+from mango_mm.fusion.tokens import masked_mean
 from mango_mm.models.algorithms.algorithm import Algorithm
 from mango_mm.models.algorithms.random_view import RandomView
-from mango_mm.models.classifiers.multimodal_classifier import masked_mean
 from mango_mm.objectives import umurl_loss
 from mango_mm.registry import MODELS
 

@@ -7,7 +7,7 @@ slide inference, test-time augmentation, hooks and DDP work unmodified; here the
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -49,6 +49,8 @@ class MultiStreamBackbone(BaseModule):
         readout: Of a transformer that delivers its class token beside every map
             (``output_cls_token``): ``'ignore'`` it, or ``'add'`` it to every position (Ranftl et
             al., ICCV 2021, DPT).
+        frozen: Do not train it: no gradients, and normalisation by its own statistics. Then it also
+            takes features that it made before, of ``CachedFeatures``, in place of images.
         init_cfg: The same as in mmengine.
 
     Raises:
@@ -64,9 +66,11 @@ class MultiStreamBackbone(BaseModule):
         sharing: str = 'separate',
         backbones: Modalities | None = None,
         readout: str = 'ignore',
+        frozen: bool = False,  # noqa: FBT001, FBT002  # a config's keyword
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        self.frozen = frozen
         if sharing not in SHARING:
             raise ValueError(f'sharing must be one of {SHARING}; got {sharing!r}.')
         if readout not in READOUT:
@@ -90,6 +94,13 @@ class MultiStreamBackbone(BaseModule):
         )
         if sharing == 'shared_but_norms':
             share_all_but_norms(list(self.streams.values()))
+        if frozen:
+            self.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> MultiStreamBackbone:  # noqa: FBT001, FBT002  # torch's
+        """Set training mode; a frozen backbone stays in evaluation mode."""
+        super().train(mode and not self.frozen)
+        return self
 
     def _configs(
         self, backbone: dict[str, Any], backbones: Modalities | None
@@ -154,18 +165,40 @@ class MultiStreamBackbone(BaseModule):
         features, _ = self.extract(inputs)
         return next(iter(features.values())) if len(features) == 1 else features
 
-    def extract(self, inputs: Tensor) -> tuple[dict[str, tuple[Tensor, ...]], dict[str, Tensor]]:
+    def extract(
+        self, inputs: Tensor | Mapping[str, Sequence[Tensor]]
+    ) -> tuple[dict[str, tuple[Tensor, ...]], dict[str, Tensor]]:
         """The pyramid of every modality, of a single one too, and losses of the backbone's own.
 
         Args:
-            inputs: The same as in :meth:`forward`.
-        """
-        parts = self.split(inputs)
-        if self.sharing == 'shared':
-            return self._run_shared(parts), {}
-        return {name: self._pyramid(self.streams[name](x)) for name, x in parts.items()}, {}
+            inputs: The same as in :meth:`forward`; of a frozen backbone, or pyramids by modality.
 
-    def encode_one(self, inputs: Tensor, modality: str) -> tuple[Tensor, ...]:
+        Raises:
+            ValueError: If pyramids come to a backbone that is not frozen, or not of all modalities.
+        """
+        if isinstance(inputs, Mapping):
+            return {name: self._cached(inputs, name) for name in self.use}, {}
+        parts = self.split(inputs)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            if self.sharing == 'shared':
+                return self._run_shared(parts), {}
+            return {name: self._pyramid(self.streams[name](x)) for name, x in parts.items()}, {}
+
+    def _cached(self, inputs: Mapping[str, Sequence[Tensor]], name: str) -> tuple[Tensor, ...]:
+        if not self.frozen:
+            raise ValueError(
+                'the features of a cache come from frozen encoders, and these are trained: set '
+                'model.backbone.frozen=True, or train without feature_cache.'
+            )
+        if name not in inputs:
+            raise ValueError(
+                f'the cache has features of {sorted(inputs)}; the model reads {name!r}.'
+            )
+        return tuple(inputs[name])
+
+    def encode_one(
+        self, inputs: Tensor | Mapping[str, Sequence[Tensor]], modality: str
+    ) -> tuple[Tensor, ...]:
         """The pyramid of one modality alone; the other streams do not run.
 
         Raises:
@@ -173,8 +206,11 @@ class MultiStreamBackbone(BaseModule):
         """
         if modality not in self.use:
             raise KeyError(f'the backbone has streams for {self.use}; got {modality!r}.')
+        if isinstance(inputs, Mapping):
+            return self._cached(inputs, modality)
         name = modality if modality in self.streams else self.use[0]
-        return self._pyramid(self.streams[name](self.split(inputs)[modality]))
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            return self._pyramid(self.streams[name](self.split(inputs)[modality]))
 
     def _pyramid(self, features: Any) -> tuple[Tensor, ...]:
         """What a stream delivers as maps alone."""

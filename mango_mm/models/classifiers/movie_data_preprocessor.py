@@ -9,6 +9,7 @@ import torch
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
+from mango_mm.models.cached_inputs import stack_features
 from mango_mm.registry import MODELS
 
 __all__ = ['MovieDataPreprocessor']
@@ -42,6 +43,9 @@ class MovieDataPreprocessor(BaseDataPreprocessor):
         data = self.cast_data(data)
         batch: dict[str, Any] = {}
         for name, values in data['inputs'].items():
+            if isinstance(values[0], (list, tuple)):  # stages of CachedFeatures
+                batch.update(stack_features({name: values}))
+                continue
             if not isinstance(values[0], Tensor):
                 batch[name] = list(values)
                 continue

@@ -11,14 +11,17 @@ from torch import Tensor, nn
 
 from mango_mm.fusion import Fusion
 from mango_mm.fusion.late import certainty, combine_logits, fused_if_whole
+from mango_mm.fusion.tokens import masked_mean
 from mango_mm.modalities import Modalities, specs_by_name
+from mango_mm.models.cached_inputs import weights_hash
+from mango_mm.models.classifiers.frozen_encoder import FrozenEncoder
 from mango_mm.models.compiled_flows import compile_flows
 from mango_mm.models.likelihood_losses import likelihood_losses
 from mango_mm.models.presence import presence
 from mango_mm.registry import FUSIONS, MODELS, build_ours
 from mango_mm.structures import MultiLabelSample, SequenceSample
 
-__all__ = ['MultimodalClassifier', 'masked_mean']
+__all__ = ['MultimodalClassifier']
 
 Sample = Union[MultiLabelSample, SequenceSample]
 COMBINE = ('mean', 'entropy')
@@ -225,6 +228,34 @@ class MultimodalClassifier(BaseModel):
             tokens[m], masks[m] = self.enter[m](x), mask
         return tokens, masks
 
+    def frozen_features(
+        self, inputs: Mapping[str, Any], data_samples: Sequence[Sample] = ()
+    ) -> dict[str, tuple[Tensor, ...]]:
+        """Tokens and mask that every frozen encoder makes, by modality.
+
+        Raises:
+            ValueError: If an encoder is trained.
+        """
+        self._check_frozen()
+        return {m: tuple(encoder(inputs[m])) for m, encoder in self.encoders.items()}
+
+    def frozen_weights(self) -> dict[str, str]:
+        """By modality, SHA-256 of all that :meth:`frozen_features` depends on.
+
+        Raises:
+            ValueError: If an encoder is trained.
+        """
+        self._check_frozen()
+        return {m: weights_hash(e, self.data_preprocessor) for m, e in self.encoders.items()}
+
+    def _check_frozen(self) -> None:
+        trained = [m for m, e in self.encoders.items() if not isinstance(e, FrozenEncoder)]
+        if trained:
+            raise ValueError(
+                f'features are cached of frozen encoders; those of {trained} are trained: put them '
+                'into a FrozenEncoder.'
+            )
+
     def classify(
         self, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor | None]:
@@ -269,9 +300,3 @@ class MultimodalClassifier(BaseModel):
             padded[m] = nn.functional.pad(x, (0, 0, 0, more))
             seen[m] = nn.functional.pad(masks[m], (0, more))
         return padded, seen
-
-
-def masked_mean(tokens: Tensor, mask: Tensor) -> Tensor:
-    """Mean of the real tokens, (B, D); zero where there is none."""
-    total = tokens.masked_fill(~mask[..., None], 0.0).sum(dim=1)
-    return total / mask.sum(dim=1, keepdim=True).clamp(min=1)

@@ -10,6 +10,7 @@ from mmengine.model import Sequential
 from mmseg.models.segmentors import EncoderDecoder
 from torch import Tensor, nn
 
+from mango_mm.models.cached_inputs import weights_hash
 from mango_mm.models.heads.ensemble_head import FUSED, MODALITIES
 from mango_mm.models.necks import FusionNeck
 from mango_mm.models.presence import presence
@@ -69,7 +70,7 @@ class MultimodalEncoderDecoder(EncoderDecoder):
         self.data_preprocessor.honours_present = True
 
     def encode(
-        self, inputs: Tensor, metas: Sequence[Mapping[str, Any]] = ()
+        self, inputs: Any, metas: Sequence[Mapping[str, Any]] = ()
     ) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """The backbone's pyramid of every modality, and the losses of fusion inside it.
 
@@ -85,8 +86,41 @@ class MultimodalEncoderDecoder(EncoderDecoder):
         present = presence(metas, tuple(features), some=False) if len(features) > 1 else None
         if present is None:
             return dict(features), losses
-        seen = dict(zip(features, present.to(inputs.device).T))
+        first = next(iter(features.values()))[0]
+        seen = dict(zip(features, present.to(first.device).T))
         return {m: _blanked(pyramid, seen[m]) for m, pyramid in features.items()}, losses
+
+    def frozen_features(
+        self, inputs: Tensor, data_samples: Sequence[Any] = ()
+    ) -> dict[str, tuple[Tensor, ...]]:
+        """The pyramid that a frozen backbone makes of every modality.
+
+        Raises:
+            ValueError: If it is trained.
+        """
+        self._check_frozen()
+        features, _ = self.encode(inputs, [s.metainfo for s in data_samples])
+        return {m: tuple(pyramid) for m, pyramid in features.items()}
+
+    def frozen_weights(self) -> dict[str, str]:
+        """By modality, SHA-256 of all that :meth:`frozen_features` depends on.
+
+        Raises:
+            ValueError: If the backbone is trained.
+        """
+        self._check_frozen()
+        streams, first = self.backbone.streams, self.backbone.use[0]
+        return {
+            m: weights_hash(streams[m] if m in streams else streams[first], self.data_preprocessor)
+            for m in self.backbone.use
+        }
+
+    def _check_frozen(self) -> None:
+        if not getattr(self.backbone, 'frozen', False):
+            raise ValueError(
+                'features are cached of a frozen backbone: set model.backbone.frozen=True (of a '
+                f'MultiStreamBackbone; got a {type(self.backbone).__name__}).'
+            )
 
     def merge(
         self, features: Mapping[str, Any], present: Tensor | None = None
@@ -147,10 +181,17 @@ class MultimodalEncoderDecoder(EncoderDecoder):
 
     def predict(self, inputs: Tensor, data_samples: list[Any] | None = None) -> list[Any]:
         """mmseg's prediction, with ``nll_per_dim`` on every sample if there is a flow."""
-        size = inputs.shape[2:]
-        plain = dict(ori_shape=size, img_shape=size, pad_shape=size, padding_size=[0, 0, 0, 0])
         # One dict per sample, as mmseg hands to every window.
-        metas = [dict(s.metainfo) for s in data_samples or ()] or [dict(plain) for _ in inputs]
+        metas = [dict(s.metainfo) for s in data_samples or ()]
+        if not isinstance(inputs, Tensor) and (self.test_cfg.get('mode') != 'whole' or not metas):
+            raise ValueError(
+                'features of a cache are predicted whole, with their data samples: set '
+                f"model.test_cfg.mode='whole'; got {dict(self.test_cfg)}."
+            )
+        if not metas:
+            size = inputs.shape[2:]
+            plain = dict(ori_shape=size, img_shape=size, pad_shape=size, padding_size=[0, 0, 0, 0])
+            metas = [dict(plain) for _ in inputs]
         logits = self.inference(inputs, metas)
         predictions: list[Any] = self.postprocess_result(logits, data_samples)
         for prediction, meta in zip(predictions, metas):

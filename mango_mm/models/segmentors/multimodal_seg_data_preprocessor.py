@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mango_mm.modalities import Modalities, channels_by_name, specs_by_name
+from mango_mm.models.cached_inputs import stack_features
 from mango_mm.registry import MODELS
 
 __all__ = ['MultimodalSegDataPreProcessor']
@@ -106,10 +107,13 @@ class MultimodalSegDataPreProcessor(BaseDataPreprocessor):
             training: Pad by the training or by the test settings.
 
         Returns:
-            ``inputs``: (B, C, H, W), float32; ``data_samples`` with padded labels.
+            ``inputs``: (B, C, H, W), float32; ``data_samples`` with padded labels. Features of
+            ``CachedFeatures``, which were padded before, are stacked: by modality and stage.
         """
         data = self.cast_data(data)
         samples = data.get('data_samples')
+        if isinstance(data['inputs'], Mapping):
+            return dict(inputs=stack_features(data['inputs']), data_samples=samples)
         for x, sample in zip(data['inputs'], samples or ()):
             self._note_absent(x, sample)
         if not self.honours_present:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # the name everybody uses
 
-from mango_mm.models.classifiers.multimodal_classifier import masked_mean
+from mango_mm.fusion.tokens import masked_mean
 from mango_mm.models.tasks.task import Losses, RecognitionTask
 from mango_mm.objectives import distill_categories, distill_labels
 

@@ -1,0 +1,60 @@
+"""An encoder that is not trained, and whose tokens may come out of a cache."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from mango_mm.fusion.tokens import masked_mean
+from mango_mm.registry import MODELS, build_ours
+
+__all__ = ['FrozenEncoder']
+
+
+@MODELS.register_module()
+class FrozenEncoder(BaseModule):
+    """Any encoder without gradients and in evaluation mode, pooled to one token if asked.
+
+    Args:
+        encoder: Config; returns tokens (B, N, C) and a mask (B, N) or None, and has ``out_dim``.
+        pool: ``'mean'`` of the real tokens, one token; or None, all of them.
+        init_cfg: The same as in mmengine.
+
+    Raises:
+        ValueError: If ``pool`` is unknown.
+    """
+
+    def __init__(
+        self,
+        encoder: dict[str, Any],
+        pool: str | None = 'mean',
+        init_cfg: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if pool not in ('mean', None):
+            raise ValueError(f"pool must be 'mean' or None; got {pool!r}.")
+        self.encoder, self.pool = build_ours(MODELS, dict(encoder)), pool
+        self.out_dim: int = self.encoder.out_dim
+        self.requires_grad_(False)
+        self.train(False)
+
+    def train(self, mode: bool = True) -> FrozenEncoder:  # noqa: ARG002, FBT001, FBT002  # torch's
+        """Stay in evaluation mode."""
+        super().train(False)
+        return self
+
+    def forward(self, inputs: Any) -> tuple[Tensor, Tensor]:
+        """Tokens (B, N, out_dim) and mask (B, N), of what the encoder reads or of a cache."""
+        if isinstance(inputs, tuple):
+            tokens, mask = inputs
+            return tokens, mask
+        with torch.no_grad():
+            tokens, mask = self.encoder(inputs)
+            if mask is None:
+                mask = tokens.new_ones(tokens.shape[:2], dtype=torch.bool)
+            if self.pool is None:
+                return tokens, mask
+            return masked_mean(tokens, mask)[:, None], mask.any(dim=1, keepdim=True)
