@@ -128,7 +128,8 @@ def check_options(config: Any, options: Any) -> None:
     from mmengine.registry import init_default_scope
 
     init_default_scope(config.get('default_scope', 'mmengine'))
-    check_keys(config, [str(option).partition('=')[0] for option in options])
+    pairs = options.items() if isinstance(options, dict) else (o.split('=', 1) for o in options)
+    check_keys(config, dict(pair if len(pair) == 2 else (pair[0], None) for pair in pairs))
 
 
 def run_tool(main: Callable[[], Any], arguments: Sequence[str] | None = None) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import mmengine.registry as root
@@ -26,6 +26,7 @@ TOP = set(inspect.signature(Runner.__init__).parameters) | {
     'tta_pipeline',
     'strategy',
     'feature_cache',
+    'hold_out',
 }
 # Dicts that name no type, and what they may hold; None: anything.
 LOADER = {*inspect.signature(DataLoader.__init__).parameters, 'num_batch_per_epoch'} - {'self'}
@@ -39,6 +40,7 @@ TYPELESS: dict[str, set[str | None]] = {
     'default_hooks': {None},
     'custom_keys': {None},
 }  # fmt: skip
+TYPE = '.type'
 COUNTS = {  # least value by key
     'train_cfg.max_iters': 1,
     'train_cfg.max_epochs': 1,
@@ -50,13 +52,18 @@ COUNTS = {  # least value by key
 }
 
 
-def check_keys(config: Config, keys: Iterator[str] | list[str]) -> None:
+def check_keys(config: Config, options: Mapping[str, Any]) -> None:
     """Raise unless every key, with dots, is in the config or is an argument of what it configures.
+
+    Args:
+        config: As it was read.
+        options: Overrides. One of a ``type`` counts for the arguments beside it.
 
     Raises:
         KeyError: Naming the key, and those that are nearly the same.
     """
-    for key in keys:
+    types = {key[: -len(TYPE)]: kind for key, kind in options.items() if key.endswith(TYPE)}
+    for key in options:
         node: Any = config._cfg_dict
         path = key.split('.')
         for depth, name in enumerate(path):
@@ -71,6 +78,8 @@ def check_keys(config: Config, keys: Iterator[str] | list[str]) -> None:
             if name in known:
                 node = node[name]
                 continue
+            if isinstance(node, Mapping) and '.'.join(path[:depth]) in types:
+                node = {**node, 'type': types['.'.join(path[:depth])]}
             known |= _arguments(node, path[depth - 1]) if depth else TOP
             if name not in known and None not in known:
                 near = difflib.get_close_matches(name, [k for k in known if k], 3)

@@ -62,7 +62,7 @@ def load_config(
     if options:
         if not new_keys:
             init_default_scope(read.get('default_scope', 'mmengine'))
-            check_keys(read, list(options))
+            check_keys(read, options)
         read.merge_from_dict(dict(options))
     check_counts(read)
     check_model_name(read)
@@ -205,17 +205,26 @@ def test(
 def use_feature_cache(config: Config) -> None:
     """Let every loader read its data set's features from ``feature_cache``, if the config has one.
 
+    With ``hold_out``, a count, the last samples of the training list are not trained on but
+    validated and tested on, in the first of their views: where settings are chosen.
+
     Raises:
         ValueError: If the cache is of another data set, pipeline or list.
     """
-    folder = config.get('feature_cache')
+    folder, hold_out = config.get('feature_cache'), config.get('hold_out')
     if not folder:
+        if hold_out:
+            raise ValueError('hold_out is a part of a feature_cache; the config names none.')
         return
     for name in LOADERS:
         loader = config.get(name)
         if loader is None or loader.dataset.get('type') == CACHED:
             continue
         loader.dataset = dict(type=CACHED, dataset=loader.dataset, cache=str(folder))
+        if hold_out and name == LOADERS[0]:
+            trained, loader.dataset.part = copy.deepcopy(loader.dataset), (None, -hold_out)
+        elif hold_out:
+            loader.dataset = dict(**trained, part=(-hold_out, None), view=0)
         loader.num_workers, loader.persistent_workers = 0, False  # a copy from memory, no work
     hooks = [*(config.get('custom_hooks') or ())]
     if not any(hook['type'] == CHECK for hook in hooks):

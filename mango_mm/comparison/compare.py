@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mango_mm.comparison.columns import COSTS, HEADLINES, METRICS, TASK_METRICS
+from mango_mm.comparison.paired import Difference, save_per_sample
 from mango_mm.comparison.processes import Children
 from mango_mm.files import append_line, component, locked, read_json_lines
 from mango_mm.visualization.curves import read_scalars
@@ -316,7 +317,9 @@ def _train(arguments: list[str]) -> None:
     # A child of a parent that was killed a moment ago may still be in there.
     with locked(Path(work_dir) / '.lock', f'the work dir {work_dir}', wait=True):
         resume = (Path(work_dir) / 'last_checkpoint').exists()
-        train(config, work_dir=work_dir, options=options, resume=resume, new_keys=False)
+        runner = train(config, work_dir=work_dir, options=options, resume=resume, new_keys=False)
+        if how == 'validate':
+            save_per_sample(work_dir, getattr(runner.val_loop.evaluator, 'metrics', ()))
         if how == 'test-best':
             best = sorted(Path(work_dir).glob('best_*.pth'))
             if len(best) != 1:
@@ -329,6 +332,8 @@ def render_table(
     lines: Sequence[dict[str, Any]],
     names: Iterable[str],
     costs: Mapping[str, Mapping[str, float]] | None = None,
+    differences: Mapping[str, Difference] | None = None,
+    baseline: str = '',
 ) -> str:
     """A Markdown table: mean and, over several seeds, standard deviation.
 
@@ -336,6 +341,8 @@ def render_table(
         lines: Results, as :func:`compare` returns them.
         names: Rows, in this order; what has no result is left out.
         costs: What :func:`~mango_mm.comparison.cost.measure_costs` returned, for further columns.
+        differences: To the baseline, of some rows, for a column.
+        baseline: Its name.
     """
     lines = [line for line in lines if not METRICS.keys().isdisjoint(line)]
     columns = [key for key in METRICS if any(key in line for line in lines)]
@@ -343,7 +350,15 @@ def render_table(
     columns += [key for key in subsets if SUBSET in key]
     priced = [key for key in COSTS if any(key in row for row in (costs or {}).values())]
     titles = [*(_title(k) for k in columns), *(COSTS[k][0] for k in priced)]
-    header = ['fusion', 'seeds', *titles, 's per run']
+    differs = [f'difference to {baseline} [95 %]'] if differences else []
+    header = [
+        'fusion',
+        'seeds',
+        *titles[: len(columns)],
+        *differs,
+        *titles[len(columns) :],
+        's per run',
+    ]
     rows = [header, ['---'] * len(header)]
     for name in names:
         of = [line for line in lines if line['name'] == name]
@@ -354,6 +369,8 @@ def render_table(
             values, digits = [line[key] for line in of if key in line], METRICS[_metric(key)][1]
             spread = f' ± {statistics.stdev(values):.{digits}f}' if len(values) > 1 else ''
             cells.append(f'{statistics.mean(values):.{digits}f}{spread}' if values else '-')
+        if differs:
+            cells.append(str((differences or {}).get(name, '-')))
         for key in priced:
             value = (costs or {}).get(name, {}).get(key)
             cells.append('-' if value is None else f'{value:.{COSTS[key][1]}f}')

@@ -29,6 +29,7 @@ class Suite:
         options: Overrides of every run: the budget.
         headline: The metric that is drawn.
         test_best: See :func:`~mango_mm.comparison.compare.compare`.
+        baseline: The row to which paired differences are taken; empty: none.
         needs: Files that must exist, each with the command that makes it.
     """
 
@@ -38,6 +39,7 @@ class Suite:
     options: tuple[str, ...] = ()
     headline: str = 'mIoU'
     test_best: bool = False
+    baseline: str = ''
     needs: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
@@ -89,6 +91,11 @@ def load_suite(path: str | Path) -> Suite:
                 tuple(row.get('after', ())),
                 bool(row.get('reports', True)),
             )
+        )
+    baseline = given.get('baseline', '')
+    if baseline and baseline not in [run.name for run in runs]:
+        raise ValueError(
+            f'suite {path}: baseline must be one of {[run.name for run in runs]}; got {baseline!r}.'
         )
     others = {key: value for key, value in given.items() if key not in ('runs', 'options', 'seeds')}
     return Suite(

@@ -91,13 +91,23 @@ class CachedFeatures:
         dataset: Config of the data set that was cached. It is built, for its list and classes, and
             must be the one in the manifest.
         cache: Folder that ``tools/prepare/cache_features.py`` made.
+        part: First sample and the one after the last, as in a slice; None: all. So settings are
+            chosen on a part of the training list that is not trained on.
+        view: The one that every sample gives; None: drawn anew every time, or in a test the first.
 
     Raises:
         FileNotFoundError: If there is no complete cache.
-        ValueError: If it is of another data set, pipeline or list, or its arrays are damaged.
+        ValueError: If it is of another data set, pipeline or list, its arrays are damaged, or the
+            part has no sample.
     """
 
-    def __init__(self, dataset: Mapping[str, Any], cache: str | Path) -> None:
+    def __init__(
+        self,
+        dataset: Mapping[str, Any],
+        cache: str | Path,
+        part: Sequence[int | None] | None = None,
+        view: int | None = None,
+    ) -> None:
         self.cache = Path(cache)
         self.manifest = read_manifest(cache)
         self.dataset: Any = build_ours(DATASETS, dict(dataset))
@@ -120,6 +130,13 @@ class CachedFeatures:
             m: [self._open(folder / f'{m}_{i}.npy', shape) for i, shape in enumerate(shapes)]
             for m, shapes in known['arrays'].items()
         }
+        self.indices = range(len(self.dataset))[slice(*(part or (None,)))]
+        if not self.indices or (view is not None and not 0 <= view < self.views):
+            raise ValueError(
+                f'part and view must be of the {len(self.dataset)} samples and {self.views} views '
+                f'of {self.split!r}; got {part} and {view}.'
+            )
+        self.view = 0 if view is None and (self.test_mode or self.views == 1) else view
 
     def _find(self, recipe: str) -> str:
         splits: dict[str, Any] = self.manifest['splits']
@@ -150,12 +167,12 @@ class CachedFeatures:
         return array
 
     def __len__(self) -> int:
-        return len(self.dataset)
+        return len(self.indices)
 
     def __getitem__(self, idx: int) -> dict[str, Any]:
         seed = getattr(idx, 'seed', None)
-        index, view = int(idx), 0
-        if self.views > 1 and not self.test_mode:
+        index, view = self.indices[int(idx)], self.view
+        if view is None:
             draws = np.random if seed is None else np.random.default_rng(list(seed))
             view = int(draws.random() * self.views)
         return self.sample(index, view)
@@ -175,7 +192,7 @@ class CachedFeatures:
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
         """What the data set lists of a sample."""
-        info: dict[str, Any] = self.dataset.get_data_info(idx)
+        info: dict[str, Any] = self.dataset.get_data_info(self.indices[idx])
         return info
 
     @property

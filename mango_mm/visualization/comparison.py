@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mango_mm.visualization.figures import pyplot, save_figure
 
-__all__ = ['draw_comparison']
+__all__ = ['draw_comparison', 'draw_differences']
 
 
 def draw_comparison(
@@ -38,5 +38,39 @@ def draw_comparison(
     axis.set_yticks(range(len(values)), list(values))
     axis.invert_yaxis()
     axis.set(xlabel=f'{xlabel} (dots: seeds; bar: mean and one standard deviation)', title=title)
+    axis.grid(alpha=0.3, axis='x')
+    save_figure(figure, path)
+
+
+def draw_differences(
+    values: Mapping[str, tuple[float, float, float]],
+    path: str | Path,
+    *,
+    xlabel: str,
+    title: str = '',
+) -> None:
+    """One row per model: its difference to a baseline with an interval, zero drawn through.
+
+    Args:
+        values: Mean, lower and upper end of the interval.
+        path: The picture (PNG).
+        xlabel: What differs.
+        title: Above the plot.
+
+    Raises:
+        ValueError: If there is nothing to draw.
+    """
+    plt = pyplot()
+    if not values:
+        raise ValueError('differences need at least one model; got none.')
+    figure, axis = plt.subplots(figsize=(7, 0.9 + 0.32 * len(values)))
+    for row, (mean, low, high) in enumerate(values.values()):
+        colour = 'C2' if low > 0 else 'C3' if high < 0 else 'C7'
+        axis.plot([low, high], [row, row], color=colour, linewidth=2)
+        axis.plot(mean, row, 'o', color=colour, markersize=5)
+    axis.axvline(0, color='black', linewidth=0.8)
+    axis.set_yticks(range(len(values)), list(values))
+    axis.invert_yaxis()
+    axis.set(xlabel=xlabel, title=title)
     axis.grid(alpha=0.3, axis='x')
     save_figure(figure, path)

@@ -37,7 +37,7 @@ def call(name, *words, capsys, monkeypatch):
 
 
 def test_every_tool_goes_through_the_one_main():
-    assert len(TOOLS) == 35  # change together with tools/
+    assert len(TOOLS) == 36  # change together with tools/
     for path in TOOLS:
         text = path.read_text()
         assert text.rstrip().endswith("if __name__ == '__main__':\n    run_tool(main)"), path
@@ -162,13 +162,13 @@ def test_overrides_that_are_known_pass_and_arguments_of_classes_too():
     from mmengine.registry import init_default_scope
 
     init_default_scope('mmseg')
-    check_keys(config, [
+    check_keys(config, dict.fromkeys([
         'train_cfg.max_iters', 'train_dataloader.dataset.void_zero', 'randomness.deterministic',
         'model.neck.fusion.layers', 'model.decode_head.dropout_ratio',
         'default_hooks.visualization.val_samples',
         'optim_wrapper.accumulative_counts', 'optim_wrapper.optimizer.betas', 'load_from',
         'default_hooks.mine.type', 'train_dataloader.prefetch_factor', 'experiment_name',
-    ])  # fmt: skip
+    ]))  # fmt: skip
     for key, message in (
         ('random_ness.seed', "no key 'random_ness.seed'.*'randomness' is meant"),
         ('randomness.sed', "'seed' is meant"),
@@ -176,7 +176,11 @@ def test_overrides_that_are_known_pass_and_arguments_of_classes_too():
         ('model.backbone.modalities.rbg', 'is a list of'),
     ):
         with pytest.raises(KeyError, match=message):
-            check_keys(config, [key])
+            check_keys(config, {key: 1})
+    other = {'model.neck.fusion.type': 'CrossAttentionFusion', 'model.neck.fusion.num_heads': 4}
+    check_keys(config, other)  # an argument of the type that is meant
+    with pytest.raises(KeyError, match='no key'):
+        check_keys(config, {**other, 'model.neck.fusion.recipe_of': 4})
     config.train_cfg.max_iters = True
     with pytest.raises(ValueError, match='train_cfg.max_iters must be a whole number'):
         check_counts(config)

@@ -159,6 +159,21 @@ def test_every_view_is_drawn_and_a_seed_draws_the_same(cache, weights):
     assert torch.equal(a, b)
 
 
+def test_a_part_of_the_training_list_is_held_out_to_choose_on(cache, weights, tmp_path):
+    options = {**options_of(True, weights), 'feature_cache': str(cache), 'hold_out': 3}
+    runner = train_config(CONCAT, work_dir=tmp_path / 'run', options=options)
+    trained, held = runner.train_dataloader.dataset, runner.val_dataloader.dataset
+    assert (len(trained), len(held)) == (5, 3)
+    names = [[d.get_data_info(i)['img_path'] for i in range(len(d))] for d in (trained, held)]
+    assert names[0] + names[1] == [trained.dataset.get_data_info(i)['img_path'] for i in range(8)]
+    assert held.view == 0
+    assert held[0]['data_samples'].img_path == names[1][0]
+    with pytest.raises(ValueError, match='part and view must be of the 8 samples and 2 views'):
+        CachedFeatures(load_config(CONCAT).train_dataloader.dataset, cache, part=(8, None))
+    with pytest.raises(ValueError, match='hold_out is a part of a feature_cache'):
+        train_config(CONCAT, work_dir=tmp_path / 'no', options={'hold_out': 3})
+
+
 def test_an_interrupted_cache_goes_on_and_is_the_same(cache, weights, tmp_path, monkeypatch):
     write, count = writing._Split._write, [0]
 

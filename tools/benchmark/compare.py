@@ -3,7 +3,8 @@ r"""Train several configs with several seeds at one budget and tabulate the resu
 A suite is a file that lists configs, seeds and a budget: mini (a table in minutes on a CPU), nyuv2,
 ablations, movies, or a path to one of your own. What has been run is in OUT/results.jsonl and is
 not run again; an interrupted run resumes. Writes OUT/table.md, comparison.png, curves.png and
-costs.json: parameters, operations, latency and memory of the same models.
+costs.json: parameters, operations, latency and memory of the same models. A suite with a baseline
+has paired differences to it besides, with bootstrap intervals over seeds and samples.
 
 Example:
     python tools/benchmark/compare.py mini --jobs 2
@@ -15,6 +16,7 @@ Options of one run follow its config: --run NAME=CONFIG:model.neck.nll_weight=0
 """
 
 import argparse
+import dataclasses
 import json
 import subprocess
 import sys
@@ -25,8 +27,14 @@ from mango_mm.apis.run import load_config
 from mango_mm.comparison.columns import METRICS
 from mango_mm.comparison.compare import Run, compare, render_table
 from mango_mm.comparison.cost import measure_costs
+from mango_mm.comparison.paired import (
+    Difference,
+    PerSample,
+    paired_difference,
+    read_per_sample,
+)
 from mango_mm.comparison.suite import Suite, load_suite
-from mango_mm.visualization import draw_comparison, draw_curves
+from mango_mm.visualization import draw_comparison, draw_curves, draw_differences
 
 SUITES = Path(__file__).parent / 'suites'
 
@@ -77,6 +85,34 @@ def costs_of(suite: Suite, out: Path) -> dict[str, dict[str, float]]:
     return costs
 
 
+def differences_of(
+    suite: Suite, out: Path, rows: list[str], seeds: list[int]
+) -> dict[str, Difference]:
+    """Paired differences of every row to the suite's baseline; written to differences.json."""
+    found: dict[str, dict[int, PerSample]] = {}
+    for name in rows:
+        known = {s: read_per_sample(out / name / f'seed{s}') for s in seeds}
+        found[name] = {s: x for s, x in known.items() if x is not None}
+    of = found.get(suite.baseline)
+    if not of:
+        return {}
+    differences = {
+        name: paired_difference(known, of)
+        for name, known in found.items()
+        if name != suite.baseline and set(known) & set(of)
+    }
+    plain = {name: dataclasses.asdict(d) for name, d in differences.items()}
+    (out / 'differences.json').write_text(json.dumps(plain, indent=1) + '\n')
+    if differences:
+        draw_differences(
+            {name: (d.mean, d.low, d.high) for name, d in differences.items()},
+            out / 'differences.png',
+            xlabel=f'{METRICS[suite.headline][0]} minus that of {suite.baseline}, 95 % interval',
+            title=suite.title,
+        )
+    return differences
+
+
 def main() -> None:
     parser = Parser(__doc__)
     parser.add_argument('suite', nargs='?', help='a suite: its name or a path')
@@ -121,7 +157,8 @@ def main() -> None:
         raise SystemExit(f'{error}\nWhat has been run is kept; run this again to go on.') from error
     rows = [run.name for run in runs if run.reports]
     costs = None if args.no_costs else costs_of(suite, out)
-    table = render_table(lines, rows, costs)
+    differences = differences_of(suite, out, rows, seeds)
+    table = render_table(lines, rows, costs, differences, suite.baseline)
     (out / 'table.md').write_text(f'# {suite.title}\n\n{table}\n')
     of = {n: [x for x in lines if x['name'] == n] for n in rows}
     known = [k for k in (suite.headline, *METRICS) if any(k in x for x in lines)]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from mmseg.evaluation import IoUMetric
+from numpy.typing import NDArray
 
 from mango_mm.evaluation.metrics.flow_likelihood import mean_likelihood
 from mango_mm.registry import METRICS
@@ -27,7 +28,13 @@ class MultimodalIoUMetric(IoUMetric):
 
     Args:
         **options: The same as in mmseg's.
+
+    Attributes:
+        per_sample: After an evaluation, ``'mIoU'`` and intersections and unions of every sample by
+            class, (N, 2, C): for paired comparisons.
     """
+
+    per_sample: tuple[str, NDArray[np.float64]] | None = None
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
         """Collect areas, likelihood and conditions of every sample."""
@@ -44,6 +51,8 @@ class MultimodalIoUMetric(IoUMetric):
         areas = [a for a, _, _ in results]
         found = dict(super().compute_metrics(areas if not self.format_only else results))
         if not self.format_only:
+            parts = [np.stack([np.asarray(a[0]), np.asarray(a[1])]) for a in areas]
+            self.per_sample = 'mIoU', np.stack(parts).astype(np.float64)
             found.update(self._by_condition(results))
         found.update(mean_likelihood([nll for _, nll, _ in results]))
         return found
