@@ -85,7 +85,11 @@ def plain_training_loader(config: Config) -> dict[str, Any]:
 def _drop_pretrained(model: Any) -> None:
     """The checkpoint holds every weight; do not look for pretrained files."""
     if isinstance(model, dict):
-        model.pop('pretrained', None)
+        kind = str(model.get('type', '')).rpartition('.')[2]
+        if isinstance(model.get('pretrained'), bool) or kind == 'TIMMBackbone':
+            model['pretrained'] = False  # timm's default is its hub
+        elif kind != 'TransformersTextEncoder':  # of which it is the architecture, too
+            model.pop('pretrained', None)
         init = model.get('init_cfg')
         if isinstance(init, dict) and init.get('type') == 'Pretrained':
             model.pop('init_cfg')

@@ -32,4 +32,5 @@ model = dict(
         ),
     ),
     decode_head=dict(channels=64),
+    train_cfg=dict(label_stride=4),  # that of the logits: the loss is most of what is left to compute
 )
