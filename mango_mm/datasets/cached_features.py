@@ -93,7 +93,8 @@ class CachedFeatures:
         cache: Folder that ``tools/prepare/cache_features.py`` made.
         part: First sample and the one after the last, as in a slice; None: all. So settings are
             chosen on a part of the training list that is not trained on.
-        view: The one that every sample gives; None: drawn anew every time, or in a test the first.
+        view: The one that every sample gives, as an image of its own, to be validated on; None:
+            drawn anew every time, or in a test the first.
 
     Raises:
         FileNotFoundError: If there is no complete cache.
@@ -130,6 +131,7 @@ class CachedFeatures:
             m: [self._open(folder / f'{m}_{i}.npy', shape) for i, shape in enumerate(shapes)]
             for m, shapes in known['arrays'].items()
         }
+        self.as_images = view is not None
         self.indices = range(len(self.dataset))[slice(*(part or (None,)))]
         if not self.indices or (view is not None and not 0 <= view < self.views):
             raise ValueError(
@@ -184,10 +186,12 @@ class CachedFeatures:
             for m, arrays in self.arrays.items()
         }
         kind = self.manifest['kind']
-        target = _tensor(self.targets[view, index])
+        target, meta = _tensor(self.targets[view, index]), self.metas[view][index]
+        if self.as_images and target.ndim == 3:
+            meta = _own_image(meta, target.shape[1:])
         return {
             'inputs': inputs,
-            'data_samples': _packed(kind, target, self.metas[view][index]),
+            'data_samples': _packed(kind, target, meta),
         }
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
@@ -199,6 +203,13 @@ class CachedFeatures:
     def pipeline(self) -> Compose:
         """Nothing comes after the features."""
         return Compose([])
+
+
+def _own_image(meta: Mapping[str, Any], size: Sequence[int]) -> dict[str, Any]:
+    """Metainfo of an augmented view without what led to it: a prediction is not led back."""
+    kept = ('img_path', 'sample_id', 'present', 'conditions', 'seg_map_path')
+    shapes = dict.fromkeys(('ori_shape', 'img_shape', 'pad_shape'), tuple(size))
+    return {**{k: meta[k] for k in kept if k in meta}, **shapes}
 
 
 def _tensor(array: NDArray[Any]) -> Tensor:

@@ -167,6 +167,10 @@ def test_a_part_of_the_training_list_is_held_out_to_choose_on(cache, weights, tm
     names = [[d.get_data_info(i)['img_path'] for i in range(len(d))] for d in (trained, held)]
     assert names[0] + names[1] == [trained.dataset.get_data_info(i)['img_path'] for i in range(8)]
     assert held.view == 0
+    one = held[0]['data_samples']
+    assert one.ori_shape == one.img_shape == one.gt_sem_seg.shape == (72, 96)
+    assert 'flip' not in one
+    assert runner.val_evaluator.metrics[0].per_sample[1].shape == (3, 2, 10)
     assert held[0]['data_samples'].img_path == names[1][0]
     with pytest.raises(ValueError, match='part and view must be of the 8 samples and 2 views'):
         CachedFeatures(load_config(CONCAT).train_dataloader.dataset, cache, part=(8, None))

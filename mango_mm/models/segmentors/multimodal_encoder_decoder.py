@@ -40,9 +40,9 @@ class MultimodalEncoderDecoder(EncoderDecoder):
         decode_head: Any decode head of mmseg.
         neck: A ``FusionNeck``, or a list that begins with one and goes on with necks that take one
             pyramid (``FPN``, ``MultiLevelNeck``, ``Feature2Pyramid``); None: none.
-        **others: The same as in mmseg. ``train_cfg`` may have a ``label_stride`` n: the losses of the
-            heads see every n-th pixel of the labels in both directions, at a fraction of the time
-            where logits are n times smaller than labels.
+        **others: The same as in mmseg. ``train_cfg`` may have a ``label_stride`` n: the losses of
+            the heads see every n-th pixel of the labels in both directions, at a fraction of the
+            time where logits are n times smaller than labels.
 
     Attributes:
         neck: The first neck.

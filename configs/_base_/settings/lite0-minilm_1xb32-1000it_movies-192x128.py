@@ -1,0 +1,10 @@
+# Frozen EfficientNet-Lite0 and MiniLM, their features from a cache; a fusion and a head are trained.
+_base_ = [
+    '../datasets/movies_192x128.py',
+    '../models/classifier_lite0-minilm.py',
+    '../schedules/movies_1000it.py',
+    '../classification_runtime.py',
+]
+# tools/prepare/cache_features.py makes it; with '' posters and plots are read: the same, slower.
+feature_cache = '{{$MANGO_CACHE:data/cache}}/lite0-minilm_movies-192x128'
+model = dict(num_classes={{_base_.num_classes}})
