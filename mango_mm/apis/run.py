@@ -22,6 +22,7 @@ __all__ = [
     'leave_process_group',
     'load_config',
     'load_weights',
+    'run_test',
     'test',
     'train',
     'use_feature_cache',
@@ -178,6 +179,25 @@ def test(
     read = load_config(
         config, work_dir=work_dir, options=options, launcher=launcher, new_keys=new_keys
     )
+    return run_test(read, checkpoint, tta=tta, show_dir=show_dir)[1]
+
+
+def run_test(
+    config: Config,
+    checkpoint: str | Path,
+    *,
+    tta: bool = False,
+    show_dir: str | Path | None = None,
+) -> tuple[Runner, dict[str, float]]:
+    """The runner of a test, and what it found; see :func:`test`.
+
+    Args:
+        config: As :func:`load_config` gives it; changed.
+        checkpoint: See :func:`test`.
+        tta: See :func:`test`.
+        show_dir: See :func:`test`.
+    """
+    read = config
     if read.get('test_dataloader') is None or read.get('test_evaluator') is None:
         raise ValueError('the config has no test_dataloader or no test_evaluator.')
     path = find_checkpoint(checkpoint)
@@ -199,7 +219,7 @@ def test(
         runner.load_checkpoint(path, strict=True)
     with quiet_hosts():
         metrics: dict[str, float] = runner.test()
-    return metrics
+    return runner, metrics
 
 
 def use_feature_cache(config: Config) -> None:

@@ -307,7 +307,7 @@ def _train(arguments: list[str]) -> None:
     """The child process: config, work dir, what to report, overrides."""
     from mmengine.config import DictAction
 
-    from mango_mm.apis.run import test, train
+    from mango_mm.apis.run import load_config, run_test, train
 
     config, work_dir, how, overrides = arguments
     options = {}
@@ -324,7 +324,9 @@ def _train(arguments: list[str]) -> None:
             best = sorted(Path(work_dir).glob('best_*.pth'))
             if len(best) != 1:
                 raise FileNotFoundError(f'{work_dir} holds {len(best)} best_*.pth; set save_best.')
-            metrics = test(config, best[0], work_dir=Path(work_dir) / 'test', options=options)
+            read = load_config(config, work_dir=Path(work_dir) / 'test', options=options)
+            tester, metrics = run_test(read, best[0])
+            save_per_sample(work_dir, getattr(tester.test_loop.evaluator, 'metrics', ()))
             (Path(work_dir) / TESTED).write_text(json.dumps(metrics))
 
 

@@ -31,7 +31,14 @@ class MultiLabelScores(BaseMetric):
             optimistic. Else take those that came with the predictions (test).
         classes: Names, for the table that is logged; None: numbers.
         **others: The same as in mmengine's BaseMetric.
+
+    Attributes:
+        per_sample: After an evaluation, ``'macro_f1'`` and, of every sample by class with the tuned
+            thresholds, true positives and positives of labels and predictions together, (N, 2, C):
+            for paired comparisons.
     """
+
+    per_sample: tuple[str, NDArray[np.float64]] | None = None
 
     default_prefix = None
 
@@ -65,6 +72,8 @@ class MultiLabelScores(BaseMetric):
         if self.choose_thresholds:
             self.thresholds = best_thresholds(scores, labels)
         tuned = given if self.thresholds is None else self.thresholds
+        answer = (scores >= tuned).astype(float)
+        self.per_sample = 'macro_f1', np.stack([labels * answer, labels + answer], axis=1)
         said = {'': scores >= 0.5, '_tuned': scores >= tuned}
         found = {
             f'{average}_f1{suffix}': 100

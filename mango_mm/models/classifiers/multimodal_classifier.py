@@ -52,6 +52,8 @@ class MultimodalClassifier(BaseModel):
             ``combine``, ``'mean'`` (UME) or ``'entropy'`` (MLA), and ``shared``, one head for
             all modalities.
         nll_weight: Weight of the flow's negative log-likelihood per dimension.
+        use: Those of the modalities that get an encoder; None: all. With one name this is the
+            unimodal baseline on the same data.
         compile: Compile the flow: True, or options of ``torch.compile``.
         data_preprocessor: The same as in mmengine.
         init_cfg: The same as in mmengine.
@@ -70,6 +72,7 @@ class MultimodalClassifier(BaseModel):
         head: dict[str, Any] | None = None,
         unimodal_heads: dict[str, Any] | None = None,
         nll_weight: float = 0.01,
+        use: Sequence[str] | None = None,
         compile: bool | dict[str, Any] = False,  # noqa: FBT001, FBT002, A002  # a config's keyword
         data_preprocessor: dict[str, Any] | None = None,
         init_cfg: dict[str, Any] | None = None,
@@ -82,6 +85,10 @@ class MultimodalClassifier(BaseModel):
             raise ValueError('encoders must name at least one modality; got none.')
         self.pool, self.nll_weight = pool, nll_weight
         specs = specs_by_name(encoders)
+        unknown = [m for m in use or () if m not in specs]
+        if unknown or (use is not None and not use):
+            raise ValueError(f'use must name some of {list(specs)}; got {use}.')
+        specs = {m: spec for m, spec in specs.items() if use is None or m in use}
         self.encoders = ModuleDict({m: build_ours(MODELS, dict(c)) for m, c in specs.items()})
         self.modalities = tuple(specs)
         self.enter = ModuleDict(
