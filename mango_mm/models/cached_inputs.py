@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 __all__ = ['stack_features', 'weights_hash']
 
+NO_SETTINGS = ('training', 'name_or_path')  # of transformers: where it was read from
+PLAIN = (str, bool, int, float, tuple, type(None))
+
 
 def stack_features(
     inputs: Mapping[str, Sequence[Sequence[Tensor]]],
@@ -29,11 +32,21 @@ def _float32(x: Tensor) -> Tensor:
 
 
 def weights_hash(*modules: nn.Module) -> str:
-    """SHA-256 of every parameter and buffer, by name; whether a buffer is saved does not matter."""
+    """SHA-256 of every parameter, buffer and plain setting of all parts, by name.
+
+    Whether a buffer is saved does not matter, nor whether a part is in training mode.
+    """
     digest = hashlib.sha256()
     for module in modules:
         tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
         for name, value in sorted(tensors.items()):
             digest.update(f'{name} {tuple(value.shape)}'.encode())
             digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+        for name, part in module.named_modules():
+            settings = {
+                key: value
+                for key, value in vars(part).items()
+                if not key.startswith('_') and key not in NO_SETTINGS and isinstance(value, PLAIN)
+            }
+            digest.update(f'{name} {type(part).__name__} {sorted(settings.items())}'.encode())
     return digest.hexdigest()

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor
+from torch.nn import functional as F  # noqa: N812  # the name everybody uses
 
 from mango_mm.fusion.tokens import masked_mean
 from mango_mm.registry import MODELS, build_ours
@@ -21,6 +22,8 @@ class FrozenEncoder(BaseModule):
     Args:
         encoder: Config; returns tokens (B, N, C) and a mask (B, N) or None, and has ``out_dim``.
         pool: ``'mean'`` of the real tokens, one token; or None, all of them.
+        norm: Give the channels of every token mean 0 and deviation 1: encoders differ by orders of
+            magnitude. A cache holds what comes before.
         init_cfg: The same as in mmengine.
 
     Raises:
@@ -31,12 +34,14 @@ class FrozenEncoder(BaseModule):
         self,
         encoder: dict[str, Any],
         pool: str | None = 'mean',
+        norm: bool = True,  # noqa: FBT001, FBT002  # a config's keyword
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(init_cfg)
         if pool not in ('mean', None):
             raise ValueError(f"pool must be 'mean' or None; got {pool!r}.")
         self.encoder, self.pool = build_ours(MODELS, dict(encoder)), pool
+        self._norm = norm  # comes after what is cached
         self.out_dim: int = self.encoder.out_dim
         self.requires_grad_(False)
         self.train(False)
@@ -48,9 +53,13 @@ class FrozenEncoder(BaseModule):
 
     def forward(self, inputs: Any) -> tuple[Tensor, Tensor]:
         """Tokens (B, N, out_dim) and mask (B, N), of what the encoder reads or of a cache."""
-        if isinstance(inputs, tuple):
-            tokens, mask = inputs
-            return tokens, mask
+        tokens, mask = inputs if isinstance(inputs, tuple) else self.encode(inputs)
+        if self._norm:
+            tokens = F.layer_norm(tokens, tokens.shape[-1:])
+        return tokens, mask
+
+    def encode(self, inputs: Any) -> tuple[Tensor, Tensor]:
+        """The same of what the encoder reads, not normalised: what is cached."""
         with torch.no_grad():
             tokens, mask = self.encoder(inputs)
             if mask is None:

@@ -244,7 +244,7 @@ class MultimodalClassifier(BaseModel):
             ValueError: If an encoder is trained.
         """
         self._check_frozen()
-        return {m: tuple(encoder(inputs[m])) for m, encoder in self.encoders.items()}
+        return {m: tuple(encoder.encode(inputs[m])) for m, encoder in self.encoders.items()}
 
     def frozen_weights(self) -> dict[str, str]:
         """By modality, SHA-256 of all that :meth:`frozen_features` depends on.
