@@ -272,3 +272,45 @@ def test_entropy_weights_the_surer_modality_and_a_head_can_be_shared():
     torch.testing.assert_close(model(inputs, samples), wanted)
     with pytest.raises(ValueError, match='unimodal_heads takes combine'):
         build(unimodal_heads=dict(combine='product'))
+
+
+def test_use_leaves_an_encoder_out():
+    model = build(use=['text'], fusion=None)
+    assert model.modalities == ('text',)
+    inputs, samples = batch()
+    assert set(model(inputs, samples, mode='loss')) == {'loss_cls'}
+    for wrong in (['sound'], []):
+        with pytest.raises(ValueError, match='use must name some of'):
+            build(use=wrong)
+
+
+def test_a_frozen_encoder_gives_one_normalised_token_and_takes_it_from_a_cache():
+    encoders = copy.deepcopy(MODEL['encoders'])
+    frozen = {m: dict(type='FrozenEncoder', encoder=e) for m, e in encoders.items()}
+    model = build(encoders=frozen, fusion=dict(type='ConcatFusion'), pool='before').train()
+    model.encoders.text.encoder.fit(TEXTS)
+    assert not any(p.requires_grad for p in model.encoders.parameters())
+    assert not any(m.training for e in model.encoders.values() for m in e.modules())
+    inputs, samples = batch()
+    features = model.frozen_features(inputs, samples)
+    tokens, mask = features['text']
+    assert tokens.shape == (4, 1, 8)
+    assert mask.squeeze(1).tolist() == [bool(text) for text in TEXTS]
+    every, real = model.encoders.text.encoder(inputs['text'])
+    mean = every[1][real[1]].mean(dim=0)
+    torch.testing.assert_close(tokens[1, 0], mean)
+    given, _ = model.encoders.text(inputs['text'])
+    torch.testing.assert_close(given[1, 0], (mean - mean.mean()) / mean.std(unbiased=False),
+                               rtol=1e-3, atol=1e-3)  # fmt: skip
+    model.eval()
+    torch.testing.assert_close(model(features, samples), model(inputs, samples))
+    plain = build(encoders={**frozen, 'text': encoders['text']}, fusion=None)
+    with pytest.raises(ValueError, match=r"those of \['text'\] are trained"):
+        plain.frozen_weights()
+    other = build(encoders={**frozen, 'text': {**frozen['text'], 'pool': None}}, fusion=None)
+    other.load_state_dict(model.state_dict(), strict=False)
+    same, changed = model.frozen_weights(), other.frozen_weights()
+    assert same['image'] == changed['image']
+    assert same['text'] != changed['text']  # the same weights, other features
+    with pytest.raises(ValueError, match="pool must be 'mean' or None"):
+        build(encoders={**frozen, 'text': {**frozen['text'], 'pool': 'max'}})

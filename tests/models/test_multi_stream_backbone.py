@@ -115,3 +115,20 @@ def test_without_an_encoder_a_map_holds_every_pixel():
     assert list(backbone.parameters()) == []
     with pytest.raises(ValueError, match='patch_size must be positive; got 0'):
         MODELS.build(dict(type='mango_mm.PatchPixels', patch_size=0))
+
+
+def test_a_frozen_backbone_is_not_trained_and_takes_its_own_features():
+    model = build(frozen=True).train()
+    assert not any(p.requires_grad for p in model.parameters())
+    assert not any(m.training for m in model.modules())
+    images = torch.randn(2, 4, 32, 48, requires_grad=True)
+    features, losses = model.extract(images)
+    assert losses == {}
+    assert not any(x.requires_grad for maps in features.values() for x in maps)
+    again, _ = model.extract(features)
+    assert all(torch.equal(a, b) for m in features for a, b in zip(again[m], features[m]))
+    assert torch.equal(model.encode_one(features, 'depth')[1], features['depth'][1])
+    with pytest.raises(ValueError, match='set model.backbone.frozen=True'):
+        build().extract(features)
+    with pytest.raises(ValueError, match=r"the cache has features of \['rgb'\]; .* reads 'depth'"):
+        model.extract({'rgb': features['rgb']})

@@ -146,3 +146,19 @@ def test_what_a_sample_lacks_has_features_of_zeros_and_no_gradient():
     sum(x[0].square().sum() + x[0].sum() for x in features['depth']).backward()
     stream = model.backbone.streams['depth']
     assert not any(p.grad is not None and p.grad.any() for p in stream.parameters())
+
+
+def test_a_label_stride_trains_on_every_nth_pixel():
+    torch.manual_seed(0)
+    options = {'model.decode_head.dropout_ratio': 0.0}
+    plain, thin = build(**options), build(**options, **{'model.train_cfg.label_stride': 4})
+    thin.load_state_dict(plain.state_dict())
+    inputs, labelled = torch.randn(2, 4, 72, 96), samples(2)
+    by_hand = samples(2, (18, 24))
+    for own, whole in zip(by_hand, labelled):
+        own.gt_sem_seg = PixelData(data=whole.gt_sem_seg.data[:, 2::4, 2::4])
+    wanted = plain(inputs, by_hand, mode='loss')
+    found = thin(inputs, labelled, mode='loss')
+    for name, value in wanted.items():
+        torch.testing.assert_close(found[name], value)
+    assert labelled[0].gt_sem_seg.shape == (72, 96)  # the caller's samples are as they were
