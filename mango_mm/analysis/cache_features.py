@@ -72,6 +72,7 @@ def cache_features(
         ValueError: If encoders are trained, ``out`` is something else, the maps of a split differ
             in size, or features are not finite in this precision.
         FileNotFoundError: If data or weights do not exist.
+        TypeError: If the model is of another kind.
     """
     if views < 1 or batch_size < 1 or dtype not in ('float16', 'float32'):
         raise ValueError(
@@ -84,6 +85,13 @@ def cache_features(
         read.model.setdefault('data_preprocessor', read.data_preprocessor)
     with quiet_hosts():
         model: Any = MODELS.build(read.model)
+        model = getattr(model, 'student', model)
+    if not hasattr(model, 'frozen_weights'):
+        raise TypeError(
+            'features are cached of a MultimodalEncoderDecoder or a MultimodalClassifier; the '
+            f'config has a {type(model).__name__}.'
+        )
+    with quiet_hosts():
         model.init_weights()
     weights = model.frozen_weights()
     device = 'cuda' if torch.cuda.is_available() else 'cpu'

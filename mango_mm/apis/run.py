@@ -246,6 +246,7 @@ def use_feature_cache(config: Config) -> None:
         elif hold_out:
             loader.dataset = dict(**trained, part=(-hold_out, None), view=0)
         loader.num_workers, loader.persistent_workers = 0, False  # a copy from memory, no work
+        loader.pop('prefetch_factor', None)
     hooks = [*(config.get('custom_hooks') or ())]
     if not any(hook['type'] == CHECK for hook in hooks):
         config.custom_hooks = [*hooks, dict(type=CHECK)]

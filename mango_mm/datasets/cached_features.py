@@ -72,7 +72,8 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
         raise FileNotFoundError(
             f'the feature cache {folder} {state}: python tools/prepare/cache_features.py CONFIG '
             f'--out {folder} makes it'
-            + (', and goes on where it was interrupted.' if begun.exists() else '.')
+            + (', and goes on where it was interrupted' if begun.exists() else '')
+            + "; with feature_cache='' images are read."
         )
     manifest: Any = read_json(folder / MANIFEST)
     if not isinstance(manifest, dict) or not {'weights', 'splits'} <= set(manifest):

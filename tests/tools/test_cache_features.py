@@ -268,3 +268,10 @@ def test_the_tool_writes_what_a_config_asks_for(rooms, weights, tmp_path):
     assert 'Traceback' not in wrong.stderr
     nowhere = run(rooms, tool, CONCAT)
     assert 'has no feature_cache; say where by --out' in nowhere.stderr
+
+
+def test_a_model_without_frozen_encoders_to_ask_is_named(tmp_path):
+    other = ROOT / 'configs/autoencoder'
+    config = next(iter(sorted(other.glob('*.py'))))
+    with pytest.raises(TypeError, match='features are cached of a MultimodalEncoderDecoder or a'):
+        cache_features(config, tmp_path / 'none')

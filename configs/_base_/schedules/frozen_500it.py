@@ -3,7 +3,10 @@
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=0.0015, betas=(0.9, 0.999), weight_decay=0.01),
-    paramwise_cfg=dict(custom_keys={'norm': dict(decay_mult=0.0), 'decode_head': dict(lr_mult=10.0)}, bypass_duplicate=True),
+    paramwise_cfg=dict(
+        custom_keys={'norm': dict(decay_mult=0.0), 'decode_head': dict(lr_mult=10.0)},
+        bypass_duplicate=True,
+    ),
     clip_grad=dict(max_norm=5.0),
 )
 param_scheduler = [
