@@ -315,8 +315,6 @@ def test_a_movie_config_builds_and_takes_a_step(path, tmp_path):
     model = MODELS.build(config.model)
     model.init_weights()
     model.fit_vocabulary(PLOTS)
-    if 'minilm' in path.stem:
-        model.encoders.text.encoder.fit(PLOTS)
     samples = []
     for _ in range(2):
         sample = MultiLabelSample(metainfo=dict(present=dict(image=True, text=True)))

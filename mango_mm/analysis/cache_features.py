@@ -15,8 +15,9 @@ from mmengine.registry import init_default_scope
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from mango_mm.analysis.degraded_pipeline import frame_degradation, with_degradation
+from mango_mm.analysis.degraded_pipeline import frame_degradation, unit_of, with_degradation
 from mango_mm.apis.run import load_config
+from mango_mm.checkpoints import load_weights
 from mango_mm.datasets.cached_features import (
     MANIFEST,
     METAS,
@@ -29,6 +30,7 @@ from mango_mm.datasets.cached_features import (
 from mango_mm.datasets.draws import Draw
 from mango_mm.engine.console_runner import quiet_hosts
 from mango_mm.files import is_made, made_whole
+from mango_mm.pipelines import name_of
 from mango_mm.registry import DATASETS, MODELS
 
 __all__ = ['cache_features']
@@ -85,7 +87,6 @@ def cache_features(
         read.model.setdefault('data_preprocessor', read.data_preprocessor)
     with quiet_hosts():
         model: Any = MODELS.build(read.model)
-        model = getattr(model, 'student', model)
     if not hasattr(model, 'frozen_weights'):
         raise TypeError(
             'features are cached of a MultimodalEncoderDecoder or a MultimodalClassifier; the '
@@ -93,6 +94,8 @@ def cache_features(
         )
     with quiet_hosts():
         model.init_weights()
+    if read.get('load_from'):
+        load_weights(model, read.load_from)
     weights = model.frozen_weights()
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     model = model.to(device).eval()
@@ -136,6 +139,12 @@ def _splits(config: Config, views: int) -> dict[str, tuple[dict[str, Any], Any, 
         if loader is None:
             continue
         own = loader.to_dict()['dataset']
+        drops = [t for t in own.get('pipeline', ()) if name_of(t) == 'DropModality']
+        if drops and name == 'train':
+            raise ValueError(
+                'DropModality in the training pipeline would be decided once per cached view, and '
+                'features have no DropModality of their own: leave it out, or train on images.'
+            )
         if recipe_of(own) in seen:
             continue
         seen.add(recipe_of(own))
@@ -148,9 +157,16 @@ def _degraded(
 ) -> dict[str, tuple[dict[str, Any], Any, int]]:
     """The validation split with failing sensors, as :func:`_splits` gives splits."""
     found = {}
+    if degradations and (config.get('val_dataloader') is None or not hasattr(model, 'backbone')):
+        raise ValueError(
+            'degraded versions are made of the validation split of a segmentor; the config has '
+            f'{"no val_dataloader" if hasattr(model, "backbone") else type(model).__name__}.'
+        )
     for kind, severity in degradations:
         own = config.val_dataloader.to_dict()['dataset']
-        step = frame_degradation(own['pipeline'], model.backbone.use, kind, severity)
+        modalities = model.backbone.use
+        units = {m: unit_of(model.data_preprocessor, m) for m in modalities}
+        step = frame_degradation(own['pipeline'], modalities, kind, severity, units=units)
         own['pipeline'] = with_degradation(own['pipeline'], step)
         found[f'val-{kind}-{severity}'] = own, DATASETS.build(own), 1
     return found
@@ -223,12 +239,10 @@ class _Split:
     def _save(self, done: int) -> None:
         for array in self._all():
             array.flush()  # type: ignore[attr-defined]  # a memmap
-        (self.folder / METAS).write_text(json.dumps(self.metas))
+        _replace(self.folder / METAS, self.metas)
         counts = {m: len(stages) for m, stages in self.arrays.items()}
         said = {'done': done, 'kind': self.kind, 'stages': counts}
-        partial = self.folder / f'{PROGRESS}.partial'
-        partial.write_text(json.dumps(said))
-        partial.replace(self.folder / PROGRESS)
+        _replace(self.folder / PROGRESS, said)
 
     def _resume(self) -> int:
         """How many views an interrupted run has left."""
@@ -257,9 +271,17 @@ class _Split:
         return {'arrays': arrays, 'targets': list(self.targets.shape)}
 
 
+def _replace(path: Path, content: Any) -> None:
+    """Write JSON so that a kill leaves the old file or the new one."""
+    partial = path.with_name(f'{path.name}.partial')
+    partial.write_text(json.dumps(content))
+    partial.replace(path)
+
+
 def _fits(array: NDArray[Any], values: NDArray[Any], what: str) -> None:
     if array.shape[2:] != values.shape:
         raise ValueError(
             f'{what} have the shape {values.shape}, those before them {array.shape[2:]}: the '
-            'samples of a cached split must have one size. Resize or crop in the pipeline.'
+            'samples of a cached split must have one size. Resize or crop in the pipeline; '
+            "average the tokens of texts (FrozenEncoder's pool)."
         )

@@ -9,7 +9,7 @@ from mango_mm.datasets.degradations import applicable
 from mango_mm.modalities import specs_by_name
 from mango_mm.pipelines import loads, loads_inputs, name_of
 
-__all__ = ['frame_degradation', 'with_degradation']
+__all__ = ['frame_degradation', 'unit_of', 'with_degradation']
 
 
 def with_degradation(
@@ -19,6 +19,14 @@ def with_degradation(
     last = [i for i, t in enumerate(pipeline) if loads_inputs(t)][-1]
     steps = [dict(t) for t in pipeline]
     return [*steps[: last + 1], dict(step), *steps[last + 1 :]]
+
+
+def unit_of(preprocessor: Any, modality: str) -> float:
+    """What counts as a metre: a metre of depth, a deviation of anything else."""
+    if modality == 'depth' or not hasattr(preprocessor, 'std'):
+        return 1.0
+    before = list(preprocessor.channels.values())[: list(preprocessor.channels).index(modality)]
+    return float(preprocessor.std.reshape(-1)[sum(before)])
 
 
 def frame_degradation(

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from mango_mm.analysis.degraded_pipeline import frame_degradation, with_degradation
+from mango_mm.analysis.degraded_pipeline import frame_degradation, unit_of, with_degradation
 from mango_mm.analysis.fit_density import load_density
 from mango_mm.analysis.fusion_recorder import FusionCall, FusionRecorder
 from mango_mm.apis.open_model import in_order, open_model, plain_training_loader
@@ -222,7 +222,7 @@ class RobustnessCheck:
 
     def _step(self, kind: str, severity: int, seed: int) -> dict[str, Any]:
         if self.task.degrades == 'image':
-            units = {m: self._unit(m) for m in self.task.modalities}
+            units = {m: unit_of(self.model.data_preprocessor, m) for m in self.task.modalities}
             pipeline = self.config.val_dataloader.dataset.pipeline
             return frame_degradation(pipeline, self.task.modalities, kind, severity, seed, units)
         step = {'type': 'mango_mm.Degrade', 'kind': kind, 'severity': severity, 'seed': seed}
@@ -231,14 +231,6 @@ class RobustnessCheck:
             texts = [dataset.get_data_info(i).get('text', '') for i in range(len(dataset))]
             step['texts'] = tuple(t for t in texts if t)
         return step
-
-    def _unit(self, modality: str) -> float:
-        """A metre of depth, a deviation of anything else."""
-        preprocessor = self.model.data_preprocessor
-        if modality == 'depth' or not hasattr(preprocessor, 'std'):
-            return 1.0
-        before = list(preprocessor.channels.values())[: list(preprocessor.channels).index(modality)]
-        return float(preprocessor.std.reshape(-1)[sum(before)])
 
     def _scores(self, sample: Any) -> dict[str, float]:
         found = self.task.uncertainty(sample)

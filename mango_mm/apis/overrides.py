@@ -47,6 +47,7 @@ COUNTS = {  # least value by key
     'train_cfg.val_interval': 1,
     **{f'{p}_dataloader.batch_size': 1 for p in ('train', 'val', 'test')},
     **{f'{p}_dataloader.num_workers': 0 for p in ('train', 'val', 'test')},
+    'hold_out': 1,
     'default_hooks.logger.interval': 1,
     'optim_wrapper.accumulative_counts': 1,
 }

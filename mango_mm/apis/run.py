@@ -67,6 +67,8 @@ def load_config(
         read.merge_from_dict(dict(options))
     check_counts(read)
     check_model_name(read)
+    if read.get('feature_cache'):
+        _take_out_of_cache(read)
     read.launcher = launcher
     if work_dir is not None:
         read.work_dir = str(work_dir)
@@ -206,6 +208,8 @@ def run_test(
         _show_in(read, Path(show_dir))
     if show_dir is None and not tta:  # those need images
         use_feature_cache(read)
+    elif read.get('hold_out'):
+        raise ValueError('hold_out is a part of a feature_cache; --tta and --show-dir read images.')
     if tta:
         if 'tta_model' not in read or 'tta_pipeline' not in read:
             raise ValueError('--tta needs tta_model and tta_pipeline in the config.')
@@ -222,6 +226,14 @@ def run_test(
     return runner, metrics
 
 
+def _take_out_of_cache(config: Config) -> None:
+    """Undo :func:`use_feature_cache` in a config that a run saved: what reads images can use it."""
+    for name in LOADERS:
+        loader = config.get(name)
+        if loader is not None and loader.dataset.get('type') == CACHED:
+            loader.dataset = loader.dataset.dataset
+
+
 def use_feature_cache(config: Config) -> None:
     """Let every loader read its data set's features from ``feature_cache``, if the config has one.
 
@@ -229,16 +241,23 @@ def use_feature_cache(config: Config) -> None:
     validated and tested on, in the first of their views: where settings are chosen.
 
     Raises:
-        ValueError: If the cache is of another data set, pipeline or list.
+        ValueError: If the config has an algorithm, or ``hold_out`` and nothing to hold out of.
     """
     folder, hold_out = config.get('feature_cache'), config.get('hold_out')
     if not folder:
         if hold_out:
             raise ValueError('hold_out is a part of a feature_cache; the config names none.')
         return
+    if 'student' in config.model:
+        raise ValueError(
+            'a feature cache is of a model, and the config has an algorithm with a student, whose '
+            "teachers and views read images: set feature_cache=''."
+        )
+    if hold_out and config.get(LOADERS[0]) is None:
+        raise ValueError('hold_out is a part of the training list; there is no train_dataloader.')
     for name in LOADERS:
         loader = config.get(name)
-        if loader is None or loader.dataset.get('type') == CACHED:
+        if loader is None or str(loader.dataset.get('type')).endswith('CachedFeatures'):
             continue
         loader.dataset = dict(type=CACHED, dataset=loader.dataset, cache=str(folder))
         if hold_out and name == LOADERS[0]:

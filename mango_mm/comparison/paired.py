@@ -4,6 +4,11 @@ Two runs of one seed see the same samples in the same order, and are validated o
 most of what makes their scores vary is common to both, and drops out of the difference. What is
 left is resampled, seeds and samples each with replacement (Efron and Tibshirani, An Introduction to
 the Bootstrap, 1993, percentile intervals).
+
+A bootstrap of n seeds is too sure of them: their deviations are those from their own mean, smaller
+by sqrt((n - 1) / n), and so few have heavier tails than its percentiles. So deviations of seeds are
+stretched by sqrt(n / (n - 1)) and by the ratio of Student's quantile to the normal one; one seed
+says nothing of seeds, and its interval is of samples alone.
 """
 
 from __future__ import annotations
@@ -14,6 +19,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mango_mm.hosts import require_host
 
 __all__ = ['Difference', 'PerSample', 'paired_difference', 'read_per_sample']
 
@@ -26,8 +33,8 @@ class PerSample:
 
     Attributes:
         kind: ``'mIoU'``: ``parts`` are intersections and unions by class, (N, 2, C). ``'mean'``:
-            the score is their mean, (N, 1, 1). ``'micro_f1'`` and ``'macro_f1'``: true positives
-            and positives of labels and predictions together by class, (N, 2, C).
+            the score is their mean as it is, (N, 1, 1). ``'macro_f1'``: true positives, and
+            positives of labels and predictions together, by class, (N, 2, C).
         parts: Of every sample.
     """
 
@@ -35,14 +42,12 @@ class PerSample:
     parts: NDArray[np.float64]
 
     def score(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """In percent, of the samples taken so and so many times, (R, N) to (R,)."""
+        """Of the samples taken so and so many times, (R, N) to (R,); mIoU and F1 in percent."""
         count, _, classes = self.parts.shape
         sums = (weights @ self.parts.reshape(count, -1)).reshape(len(weights), -1, classes)
         if self.kind == 'mean':
             found = sums[:, 0, 0] / weights.sum(axis=1)
             return np.asarray(found)
-        if self.kind == 'micro_f1':
-            sums = sums.sum(axis=2, keepdims=True)
         top, bottom = sums[:, 0], sums[:, 1]
         with np.errstate(invalid='ignore', divide='ignore'):
             ratio = (1 if self.kind == 'mIoU' else 2) * top / bottom
@@ -53,7 +58,7 @@ class PerSample:
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """Mean difference to a baseline, in percent points, with the 95 % interval."""
+    """Mean difference to a baseline, with the 95 % interval, over so many seeds."""
 
     mean: float
     low: float
@@ -61,7 +66,8 @@ class Difference:
     seeds: int
 
     def __str__(self) -> str:
-        return f'{self.mean:+.2f} [{self.low:+.2f}, {self.high:+.2f}]'
+        alone = ', one seed' if self.seeds == 1 else ''
+        return f'{self.mean:+.2f} [{self.low:+.2f}, {self.high:+.2f}]{alone}'
 
 
 def paired_difference(
@@ -94,9 +100,23 @@ def paired_difference(
     weights = np.concatenate([np.ones((1, count)), drawn])
     by_seed = np.stack([of[s].score(weights) - baseline[s].score(weights) for s in common])
     seeds = rng.multinomial(len(common), np.full(len(common), 1 / len(common)), size=resamples)
-    spread = (seeds.T * by_seed[:, 1:]).sum(axis=0) / len(common)
+    taken = len(common)
+    of_samples = by_seed[:, 1:].mean(axis=0)
+    of_seeds = (seeds.T * by_seed[:, 1:]).sum(axis=0) / taken - of_samples
+    spread = of_samples + _stretch(taken) * of_seeds
     low, high = np.quantile(spread, (0.025, 0.975))
     return Difference(float(by_seed[:, 0].mean()), float(low), float(high), len(common))
+
+
+def _stretch(seeds: int) -> float:
+    """By how much a bootstrap of so many seeds is too sure; 0 of one."""
+    if seeds < 2:
+        return 0.0
+    require_host('scipy', 'paired differences over seeds')
+    from scipy.stats import norm, t
+
+    heavier = t.ppf(0.975, seeds - 1) / norm.ppf(0.975)
+    return float(heavier * np.sqrt(seeds / (seeds - 1)))
 
 
 def read_per_sample(folder: str | Path) -> PerSample | None:

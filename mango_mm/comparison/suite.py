@@ -15,6 +15,7 @@ from mango_mm.files import component
 __all__ = ['Suite', 'load_suite']
 
 MAX_NODES = 10_000  # values of a suite, every alias counted where it stands
+PAIRED = ('mIoU', 'macro_f1_tuned')  # what metrics keep of every sample
 ROW_KEYS = {'name', 'config', 'options', 'after', 'reports'}
 
 
@@ -96,6 +97,11 @@ def load_suite(path: str | Path) -> Suite:
     if baseline and baseline not in [run.name for run in runs]:
         raise ValueError(
             f'suite {path}: baseline must be one of {[run.name for run in runs]}; got {baseline!r}.'
+        )
+    if baseline and given.get('headline', 'mIoU') not in PAIRED:
+        raise ValueError(
+            f'suite {path}: differences to a baseline are of {PAIRED}; the headline is '
+            f'{given["headline"]!r}.'
         )
     others = {key: value for key, value in given.items() if key not in ('runs', 'options', 'seeds')}
     return Suite(

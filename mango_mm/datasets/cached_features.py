@@ -40,12 +40,20 @@ ELSEWHERE = ('data_root', 'check_files', 'lazy_init', 'serialize_data')  # chang
 def recipe_of(dataset: Mapping[str, Any]) -> str:
     """All that decides the samples of a data set's config, as JSON; not where its root is."""
     plain = dataset.to_dict() if hasattr(dataset, 'to_dict') else dict(dataset)
-    kept = {key: value for key, value in plain.items() if key not in ELSEWHERE}
-    return json.dumps(kept, sort_keys=True, default=str)
+    return json.dumps(_without_place(plain), sort_keys=True, default=str)
+
+
+def _without_place(part: Any) -> Any:
+    if isinstance(part, Mapping):
+        return {k: _without_place(v) for k, v in part.items() if k not in ELSEWHERE}
+    return [_without_place(x) for x in part] if isinstance(part, (list, tuple)) else part
 
 
 def list_hash(dataset: Any) -> str:
-    """SHA-256 of the samples that a data set lists: their files below its root, and their names."""
+    """SHA-256 of what a data set lists: names of samples, files below its root, texts and labels.
+
+    What is inside of files is not looked at.
+    """
     root, digest = getattr(dataset, 'data_root', None) or '.', hashlib.sha256()
     for index in range(len(dataset)):
         info = dataset.get_data_info(index)
@@ -54,7 +62,9 @@ def list_hash(dataset: Any) -> str:
             for key, value in sorted(info.items())
             if key.endswith('_path') and value is not None
         }
-        digest.update(json.dumps([str(info.get('sample_id', '')), named]).encode())
+        label = np.asarray(info.get('gt_label', 0)).tolist()
+        known = [str(info.get('sample_id', '')), named, str(info.get('text', '')), label]
+        digest.update(json.dumps(known).encode())
     return digest.hexdigest()
 
 
@@ -245,9 +255,12 @@ def target_of(sample: Any) -> tuple[str, NDArray[Any]]:
                 f'cached labels must lie in 0..255; got {labels.min()}..{labels.max()}.'
             )
         return 'segmentation', labels.astype(np.uint8)
-    if 'gt_label' in sample:
+    if isinstance(sample, MultiLabelSample) and 'gt_label' in sample:
         return 'classification', sample.gt_label.cpu().numpy().astype(np.float32)
-    raise ValueError('features are cached of samples with gt_sem_seg or gt_label; got neither.')
+    raise ValueError(
+        'features are cached of segmentation samples with gt_sem_seg and of multi-label samples '
+        f'with gt_label; got a {type(sample).__name__} of {sorted(sample.keys())}.'
+    )
 
 
 def meta_of(sample: Any) -> dict[str, Any]:

@@ -93,6 +93,10 @@ def differences_of(
     for name in rows:
         known = {s: read_per_sample(out / name / f'seed{s}') for s in seeds}
         found[name] = {s: x for s, x in known.items() if x is not None}
+    for name in found if suite.baseline else ():
+        lacking = sorted(set(seeds) - set(found[name]))
+        if lacking:
+            print(f'{name}: seeds {lacking} left nothing per sample, and count in no difference')
     of = found.get(suite.baseline)
     if not of:
         return {}

@@ -2,7 +2,7 @@
 
 The cache has views of every training sample, the plain validation and test samples, and a version
 of the validation for every degradation asked for. It is used by a config that names it:
-feature_cache=FOLDER, as configs/_base_/cached.py does, or --cfg-options.
+feature_cache=FOLDER, at its top or by --cfg-options.
 
 Examples:
     python tools/prepare/cache_features.py CONFIG --views 3

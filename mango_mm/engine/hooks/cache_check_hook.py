@@ -42,8 +42,13 @@ def _check(wrapped: Any, dataset: Any) -> None:
     if not hasattr(dataset, 'manifest'):
         return
     model = wrapped.module if is_model_wrapper(wrapped) else wrapped
+    if not hasattr(model, 'frozen_weights'):
+        raise TypeError(
+            'a feature cache is read by a MultimodalEncoderDecoder or a MultimodalClassifier; the '
+            f'model is a {type(model).__name__}.'
+        )
     cached = dataset.manifest['weights']
-    for modality, found in getattr(model, 'student', model).frozen_weights().items():
+    for modality, found in model.frozen_weights().items():
         known = cached.get(modality)
         if known is None:
             raise ValueError(

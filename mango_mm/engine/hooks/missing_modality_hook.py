@@ -84,6 +84,8 @@ class MissingModalityHook(Hook):
         """The loader of a split in which all but ``subset`` is missing; built once."""
         if (split, subset) not in self._loaders:
             config = copy.deepcopy(runner.cfg[f'{split}_dataloader'].to_dict())
+            if 'cache' in config['dataset']:  # without a modality there are images alone
+                config['dataset'] = config['dataset']['dataset']
             gone = [name for name in self.names if name not in subset]
             pipeline = config['dataset']['pipeline']
             config['dataset']['pipeline'] = without(gone, pipeline, self.channels or self.names)

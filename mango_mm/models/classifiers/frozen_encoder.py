@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  # the name everybody uses
 
 from mango_mm.fusion.tokens import masked_mean
+from mango_mm.models.cached_inputs import Cached
 from mango_mm.registry import MODELS, build_ours
 
 __all__ = ['FrozenEncoder']
@@ -51,9 +53,19 @@ class FrozenEncoder(BaseModule):
         super().train(False)
         return self
 
+    def fit(self, texts: Sequence[str]) -> None:
+        """Show the training texts to an encoder that builds a vocabulary."""
+        if hasattr(self.encoder, 'fit'):
+            self.encoder.fit(texts)
+
+    def words(self, text: str) -> list[str]:
+        """The words of a text that fit into the encoder."""
+        found: list[str] = self.encoder.words(text)
+        return found
+
     def forward(self, inputs: Any) -> tuple[Tensor, Tensor]:
         """Tokens (B, N, out_dim) and mask (B, N), of what the encoder reads or of a cache."""
-        tokens, mask = inputs if isinstance(inputs, tuple) else self.encode(inputs)
+        tokens, mask = inputs if isinstance(inputs, Cached) else self.encode(inputs)
         if self._norm:
             tokens = F.layer_norm(tokens, tokens.shape[-1:])
         return tokens, mask

@@ -13,7 +13,7 @@ from mango_mm.fusion import Fusion
 from mango_mm.fusion.late import certainty, combine_logits, fused_if_whole
 from mango_mm.fusion.tokens import masked_mean
 from mango_mm.modalities import Modalities, specs_by_name
-from mango_mm.models.cached_inputs import weights_hash
+from mango_mm.models.cached_inputs import Cached, weights_hash
 from mango_mm.models.classifiers.frozen_encoder import FrozenEncoder
 from mango_mm.models.compiled_flows import compile_flows
 from mango_mm.models.likelihood_losses import likelihood_losses
@@ -237,14 +237,14 @@ class MultimodalClassifier(BaseModel):
 
     def frozen_features(
         self, inputs: Mapping[str, Any], data_samples: Sequence[Sample] = ()
-    ) -> dict[str, tuple[Tensor, ...]]:
+    ) -> dict[str, Cached]:
         """Tokens and mask that every frozen encoder makes, by modality.
 
         Raises:
             ValueError: If an encoder is trained.
         """
         self._check_frozen()
-        return {m: tuple(encoder.encode(inputs[m])) for m, encoder in self.encoders.items()}
+        return {m: Cached(encoder.encode(inputs[m])) for m, encoder in self.encoders.items()}
 
     def frozen_weights(self) -> dict[str, str]:
         """By modality, SHA-256 of all that :meth:`frozen_features` depends on.

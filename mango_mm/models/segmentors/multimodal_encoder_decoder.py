@@ -115,7 +115,12 @@ class MultimodalEncoderDecoder(EncoderDecoder):
         self._check_frozen()
         streams, first = self.backbone.streams, self.backbone.use[0]
         return {
-            m: weights_hash(streams[m] if m in streams else streams[first], self.data_preprocessor)
+            m: weights_hash(
+                streams[m] if m in streams else streams[first],
+                self.data_preprocessor,
+                readout=self.backbone.readout,
+                reads=self.backbone.reads[m],
+            )
             for m in self.backbone.use
         }
 
@@ -149,11 +154,15 @@ class MultimodalEncoderDecoder(EncoderDecoder):
         metas = [s.metainfo for s in data_samples]
         features, losses = self.encode(inputs, metas)
         read, of_neck, _ = self.merge(features, self.presence(metas))
-        data_samples = _thinned(data_samples, int((self.train_cfg or {}).get('label_stride', 1)))
+        data_samples = self.thinned(data_samples)
         losses = {**losses, **of_neck, **self._decode_head_forward_train(read, data_samples)}
         if self.with_auxiliary_head:
             losses.update(self._auxiliary_head_forward_train(read, data_samples))
         return losses
+
+    def thinned(self, data_samples: Any) -> Any:
+        """The samples that heads learn from: with ``label_stride``, every n-th pixel of labels."""
+        return _thinned(data_samples, int((self.train_cfg or {}).get('label_stride', 1)))
 
     def extract_feat(self, inputs: Tensor) -> Any:
         """What the decode head reads of samples that lack nothing."""
@@ -217,6 +226,8 @@ def _thinned(samples: Sequence[Any], stride: int) -> Sequence[Any]:
         return samples
     thinned = [copy.copy(sample) for sample in samples]
     for sample in thinned:
+        if 'gt_edge_map' in sample:
+            raise ValueError('label_stride thins no edge maps: leave it at 1 with heads of edges.')
         labels = sample.gt_sem_seg.data[:, stride // 2 :: stride, stride // 2 :: stride]
         sample.gt_sem_seg = PixelData(data=labels)
     return thinned

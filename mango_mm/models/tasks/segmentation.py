@@ -46,7 +46,7 @@ class SegmentationTask(RecognitionTask):
         self, features: Mapping[str, Any], samples: Any
     ) -> tuple[dict[str, Tensor], dict[str, Losses], Losses]:
         read, others, _ = self.model.merge(features, self.model.presence(_metas(samples)))
-        head = self.model.decode_head
+        head, samples = self.model.decode_head, self._learned_from(samples)
         if self.model.with_auxiliary_head:
             others = {**others, **self.model._auxiliary_head_forward_train(read, samples)}
         if isinstance(head, nn.ModuleList):  # a cascade: each head reads what the one before gave
@@ -64,7 +64,7 @@ class SegmentationTask(RecognitionTask):
 
     def decode_one(self, feature: Any, samples: Any, modality: str) -> Losses:
         head = self._head_of(modality)
-        found = head.loss_by_feat(head(feature), samples)
+        found = head.loss_by_feat(head(feature), self._learned_from(samples))
         return {f'decode.{modality}.{key}': value for key, value in found.items()}
 
     def output_of(self, features: Mapping[str, Any], samples: Any) -> Tensor:
@@ -78,6 +78,10 @@ class SegmentationTask(RecognitionTask):
             return torch.as_tensor(head(read))
         logits: Tensor = self.model.decode(read, [dict(s.metainfo) for s in samples])
         return logits
+
+    def _learned_from(self, samples: Any) -> Any:
+        thinned = getattr(self.model, 'thinned', None)
+        return samples if thinned is None else thinned(samples)
 
     def last_layer(self, modality: str) -> nn.Module:
         layer: nn.Module = self._head_of(modality).conv_seg
