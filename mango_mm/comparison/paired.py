@@ -101,9 +101,9 @@ def paired_difference(
     by_seed = np.stack([of[s].score(weights) - baseline[s].score(weights) for s in common])
     seeds = rng.multinomial(len(common), np.full(len(common), 1 / len(common)), size=resamples)
     taken = len(common)
-    of_samples = by_seed[:, 1:].mean(axis=0)
-    of_seeds = (seeds.T * by_seed[:, 1:]).sum(axis=0) / taken - of_samples
-    spread = of_samples + _stretch(taken) * of_seeds
+    # How seeds vary is seen on all samples: on resampled ones it is their noise once more.
+    of_seeds = seeds @ by_seed[:, 0] / taken - by_seed[:, 0].mean()
+    spread = by_seed[:, 1:].mean(axis=0) + _stretch(taken) * of_seeds
     low, high = np.quantile(spread, (0.025, 0.975))
     return Difference(float(by_seed[:, 0].mean()), float(low), float(high), len(common))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -37,7 +38,10 @@ def draw_comparison(
         axis.plot(scores, [row] * len(scores), 'o', color='black', markersize=3)
     axis.set_yticks(range(len(values)), list(values))
     axis.invert_yaxis()
-    axis.set(xlabel=f'{xlabel} (dots: seeds; bar: mean and one standard deviation)', title=title)
+    axis.set(
+        xlabel=f'{xlabel} (dots: seeds; bar: mean and one standard deviation)',
+        title=textwrap.fill(title, 64),
+    )
     axis.grid(alpha=0.3, axis='x')
     save_figure(figure, path)
 
@@ -71,6 +75,6 @@ def draw_differences(
     axis.axvline(0, color='black', linewidth=0.8)
     axis.set_yticks(range(len(values)), list(values))
     axis.invert_yaxis()
-    axis.set(xlabel=xlabel, title=title)
+    axis.set(xlabel=xlabel, title=textwrap.fill(title, 64))
     axis.grid(alpha=0.3, axis='x')
     save_figure(figure, path)

@@ -22,6 +22,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from mmengine.config import DictAction
+
 from mango_mm.apis.command import Parser, check_options, non_negative_int, positive_int, run_tool
 from mango_mm.apis.run import load_config
 from mango_mm.comparison.columns import METRICS
@@ -73,6 +75,12 @@ def make_data(suite: Suite) -> None:
                 raise SystemExit(f'{path} is needed, and this did not make it: {command}')
 
 
+def own_options(run: Run) -> dict[str, object]:
+    """What a row changes in its model; not paths of other runs, whose weights cost nothing."""
+    pairs = (option.split('=', 1) for option in run.options if '{' not in option)
+    return {key: DictAction._parse_iterable(value) for key, value in pairs}
+
+
 def costs_of(suite: Suite, out: Path) -> dict[str, dict[str, float]]:
     """Costs of all rows, measured once."""
     path = out / 'costs.json'
@@ -80,7 +88,7 @@ def costs_of(suite: Suite, out: Path) -> dict[str, dict[str, float]]:
     rows = [run for run in suite.runs if run.reports]
     if any(run.name not in costs for run in rows):
         print('measuring parameters, operations, latency and memory', flush=True)
-        costs = measure_costs({run.name: (run.config, {}) for run in rows})
+        costs = measure_costs({run.name: (run.config, own_options(run)) for run in rows})
         path.write_text(json.dumps(costs, indent=1) + '\n')
     return costs
 
