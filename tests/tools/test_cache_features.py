@@ -15,9 +15,11 @@ from mango_mm.analysis.cache_features import cache_features
 from mango_mm.apis import load_config, open_model
 from mango_mm.apis import test as evaluate
 from mango_mm.apis import train as train_config
+from mango_mm.apis.run import use_feature_cache
 from mango_mm.datasets import CachedFeatures
 from mango_mm.datasets.draws import Draw
 from mango_mm.files import COMPLETE
+from mango_mm.models.cached_inputs import weights_hash
 from mango_mm.registry import DATASETS
 
 CONCAT = ROOT / 'configs/concat/concat_small_1xb8-600it_mini-rooms-72x96.py'
@@ -132,6 +134,13 @@ def test_what_is_trained_from_the_cache_tests_alike_on_images(cache, weights, tm
     from_images = evaluate(CONCAT, last, work_dir=tmp_path / 'b', options=options_of(True, weights))
     assert from_cache == pytest.approx(from_images, abs=0.02)
     assert 'mIoU' in from_cache
+    saved = load_config(tmp_path / 'run' / CONCAT.name)  # what reads images can use it
+    assert saved.feature_cache == str(cache)
+    assert saved.train_dataloader.dataset == load_config(CONCAT).train_dataloader.dataset
+    held = {**options, 'hold_out': 3}
+    for images in (dict(tta=True), dict(show_dir=tmp_path / 'panels')):
+        with pytest.raises(ValueError, match='--tta and --show-dir read images'):
+            evaluate(CONCAT, last, work_dir=tmp_path / 'c', options=held, **images)
     assert list((tmp_path / 'run').glob('*/panels/*/*.png'))
 
 
@@ -275,3 +284,41 @@ def test_a_model_without_frozen_encoders_to_ask_is_named(tmp_path):
     config = next(iter(sorted(other.glob('*.py'))))
     with pytest.raises(TypeError, match='features are cached of a MultimodalEncoderDecoder or a'):
         cache_features(config, tmp_path / 'none')
+
+
+def test_what_a_cache_cannot_stand_for_is_refused(cache, weights, tmp_path):
+    umt = load_config(ROOT / 'configs/umt/umt_small_1xb8-600it_mini-rooms-72x96.py')
+    umt.feature_cache = str(cache)
+    with pytest.raises(ValueError, match="an algorithm with a student.*set feature_cache=''"):
+        use_feature_cache(umt)
+    without = load_config(CONCAT, options={'feature_cache': str(cache), 'hold_out': 3})
+    without.train_dataloader = None
+    with pytest.raises(ValueError, match='there is no train_dataloader'):
+        use_feature_cache(without)
+    with pytest.raises(ValueError, match='hold_out must be a whole number of at least 1; got -5'):
+        load_config(CONCAT, options={'hold_out': -5})
+    dropping = load_config(CONCAT, options=options_of(True, weights))
+    dropping.train_dataloader.dataset.pipeline.insert(
+        -2, dict(type='mango_mm.DropModality', keys=['img', 'depth'])
+    )
+    with pytest.raises(ValueError, match='DropModality in the training pipeline'):
+        cache_features(dropping, tmp_path / 'none')
+
+
+def test_the_hash_is_of_weights_settings_and_vocabulary_and_of_nothing_else():
+    class Part(torch.nn.Module):
+        def __init__(self, norm=torch.nn.BatchNorm2d, *, padding=None, words=('a',)):
+            super().__init__()
+            self.norm, self.padding, self.init_cfg = norm(2), padding, dict(checkpoint='x.pth')
+            self.tokenizer = type('T', (), {'get_vocab': lambda _: dict.fromkeys(words, 0)})()
+
+    first = weights_hash(Part(), readout='ignore')
+    assert weights_hash(Part().eval(), readout='ignore') == first
+    assert weights_hash(Part(torch.nn.SyncBatchNorm), readout='ignore') == first
+    other = Part()
+    other.norm.running_mean += 1
+    for part, readout in (
+        (Part(), 'add'), (Part(padding=dict(size_divisor=32)), 'ignore'),
+        (Part(padding=[72, 96]), 'ignore'), (Part(words=('a', 'b')), 'ignore'), (other, 'ignore'),
+    ):  # fmt: skip
+        assert weights_hash(part, readout=readout) != first
