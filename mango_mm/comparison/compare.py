@@ -22,7 +22,7 @@ from mango_mm.comparison.processes import Children
 from mango_mm.files import append_line, component, locked, read_json_lines
 from mango_mm.visualization.curves import read_scalars
 
-__all__ = ['Run', 'compare', 'render_table']
+__all__ = ['Run', 'compare', 'options_of', 'render_table']
 
 SUBSET = '/'  # MissingModalityHook reports rgb/mIoU: the metric with RGB alone
 TESTED = 'tested.json'
@@ -206,7 +206,7 @@ def _check(
                 'a spread of two. Remove one of the lines.'
             )
         found.add((line['name'], line['seed']))
-        wanted = set(_options_of(known_run, options))
+        wanted = set(options_of(known_run, options))
         if {*line['options']} != wanted or Path(line['config']).name != Path(known_run.config).name:
             differ = sorted({*line['options']} ^ wanted) or [line['config'], known_run.config]
             raise ValueError(
@@ -215,7 +215,7 @@ def _check(
             )
 
 
-def _options_of(run: Run, options: Sequence[str]) -> list[str]:
+def options_of(run: Run, options: Sequence[str]) -> list[str]:
     """All overrides of a run; those of a validation that it does not have are left out."""
     unused = () if run.reports else ('val_', 'test_')
     return [*(o for o in options if not o.startswith(unused)), *run.options]
@@ -255,7 +255,7 @@ def _run(
 ) -> dict[str, Any]:
     work_dir = out / run.name / f'seed{seed}'
     work_dir.mkdir(parents=True, exist_ok=True)
-    given = _options_of(run, options)
+    given = options_of(run, options)
     test_best = test_best and run.reports
     overrides = {f'randomness.seed={seed}': False}
     for option in given:
@@ -326,7 +326,8 @@ def _train(arguments: list[str]) -> None:
         resume = (Path(work_dir) / 'last_checkpoint').exists()
         runner = train(config, work_dir=work_dir, options=options, resume=resume, new_keys=False)
         if how == 'validate':
-            save_per_sample(work_dir, getattr(runner.val_loop.evaluator, 'metrics', ()))
+            evaluator = getattr(runner.val_loop, 'evaluator', None)  # a pretraining has no loop
+            save_per_sample(work_dir, getattr(evaluator, 'metrics', ()))
         if how == 'test-best':
             best = sorted(Path(work_dir).glob('best_*.pth'))
             if len(best) != 1:

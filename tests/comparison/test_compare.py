@@ -122,3 +122,49 @@ def test_a_failing_run_stops_what_comes_after_it_only(tmp_path, capsys):
     assert second == 'student, seed 0: left out, because bad failed'
     assert capsys.readouterr().out.startswith('FAILED bad, seed 0')
     assert not (tmp_path / 'student').exists()
+
+
+@pytest.mark.slow
+def test_a_pretraining_without_validation_and_a_paired_baseline_run(tmp_path):
+    configs = ROOT / 'configs'
+    rooms, out = make_rooms(tmp_path / 'rooms'), tmp_path / 'out'
+    pretraining = configs / 'umurl/umurl_small_1xb8-600it_mini-rooms-72x96.py'
+    concat = configs / 'concat/concat_small_1xb8-600it_mini-rooms-72x96.py'
+    options = dict(o.split('=', 1) for o in (*SHORT, *iterations(2, 2)))
+    suite = tmp_path / 'paired.yml'
+    suite.write_text(
+        yaml.safe_dump(
+            {
+                'title': 'a test',
+                'baseline': 'concat',
+                'options': options,
+                'runs': [
+                    {'name': 'pretraining', 'config': str(pretraining), 'reports': False},
+                    {'name': 'concat', 'config': str(concat)},
+                    {
+                        'name': 'attention',
+                        'config': str(concat),
+                        'options': {
+                            'model.neck.fusion.type': 'CrossAttentionFusion',
+                            'model.neck.fusion.num_heads': 2,
+                        },
+                    },
+                ],
+            }
+        )
+    )
+    tool = ROOT / 'tools/benchmark/compare.py'
+    done = run(rooms, tool, suite, '--out', out, '--seeds', '0', '1', cwd=ROOT)
+    assert done.returncode == 0, done.stderr[-2000:]
+    (found,) = json.loads((out / 'differences.json').read_text()).items()
+    assert found[0] == 'attention'
+    assert found[1]['seeds'] == 2
+    assert found[1]['low'] <= found[1]['mean'] <= found[1]['high']
+    lines = [json.loads(x) for x in (out / 'results.jsonl').read_text().splitlines()]
+    scores = {n: [x['mIoU'] for x in lines if x['name'] == n] for n in ('concat', 'attention')}
+    mean = sum(scores['attention']) / 2 - sum(scores['concat']) / 2
+    assert found[1]['mean'] == pytest.approx(mean, abs=0.011)
+    assert 'difference to concat [95 %]' in done.stdout
+    assert (out / 'differences.png').stat().st_size > 5000
+    costs = json.loads((out / 'costs.json').read_text())
+    assert costs['attention']['params'] > costs['concat']['params']  # of the row, not its config

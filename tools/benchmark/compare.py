@@ -27,7 +27,7 @@ from mmengine.config import DictAction
 from mango_mm.apis.command import Parser, check_options, non_negative_int, positive_int, run_tool
 from mango_mm.apis.run import load_config
 from mango_mm.comparison.columns import METRICS
-from mango_mm.comparison.compare import Run, compare, render_table
+from mango_mm.comparison.compare import Run, compare, options_of, render_table
 from mango_mm.comparison.cost import measure_costs
 from mango_mm.comparison.paired import (
     Difference,
@@ -154,7 +154,7 @@ def main() -> None:
     options = [*suite.options, *args.cfg_options]
     if not args.allow_new_keys:
         for run in runs:
-            check_options(load_config(run.config), [*options, *run.options])
+            check_options(load_config(run.config), options_of(run, options))
     try:
         lines = compare(
             runs,
