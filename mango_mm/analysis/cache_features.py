@@ -29,6 +29,7 @@ from mango_mm.datasets.cached_features import (
 )
 from mango_mm.datasets.draws import Draw
 from mango_mm.engine.console_runner import quiet_hosts
+from mango_mm.engine.whole_files import write_whole
 from mango_mm.files import is_made, made_whole
 from mango_mm.pipelines import name_of
 from mango_mm.registry import DATASETS, MODELS
@@ -101,30 +102,27 @@ def cache_features(
     model = model.to(device).eval()
     splits = _splits(read, views)
     splits.update(_degraded(read, model, degradations))
+    known: dict[str, dict[str, Any]] = {
+        name: {
+            'recipe': recipe_of(own), 'list': list_hash(dataset), 'samples': len(dataset),
+            'views': count,
+        }
+        for name, (own, dataset, count) in splits.items()
+    }  # fmt: skip
     recipe = json.dumps(
-        {
-            'weights': weights, 'dtype': dtype, 'seed': seed,
-            'splits': {n: [recipe_of(c), list_hash(d), k] for n, (c, d, k) in splits.items()},
-        },
-        sort_keys=True,
-    )  # fmt: skip
+        {'weights': weights, 'dtype': dtype, 'seed': seed, 'splits': known}, sort_keys=True
+    )
     out = Path(out)
     if is_made(out, recipe):
         return out
     with made_whole(out, recipe) as folder:
-        known: dict[str, Any] = {}
-        kinds = set()
-        for name, (own, dataset, count) in splits.items():
+        for name, (_, dataset, count) in splits.items():
             writer = _Split(folder / name, dataset, count, dtype)
             writer.fill(model, name, batch_size, seed, training=name == 'train')
-            kinds.add(writer.kind)
-            known[name] = {
-                'recipe': recipe_of(own), 'list': list_hash(dataset), 'samples': len(dataset),
-                'views': count, **writer.shapes(),
-            }  # fmt: skip
+            known[name].update(writer.shapes())
         manifest = {
             'config': str(read.filename or 'a config'), 'weights': weights, 'dtype': dtype,
-            'seed': seed, 'kind': kinds.pop(), 'splits': known,
+            'seed': seed, 'kind': writer.kind, 'splits': known,
         }  # fmt: skip
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + '\n')
     return out
@@ -239,10 +237,10 @@ class _Split:
     def _save(self, done: int) -> None:
         for array in self._all():
             array.flush()  # type: ignore[attr-defined]  # a memmap
-        _replace(self.folder / METAS, self.metas)
+        write_whole(self.folder / METAS, json.dumps(self.metas).encode())
         counts = {m: len(stages) for m, stages in self.arrays.items()}
         said = {'done': done, 'kind': self.kind, 'stages': counts}
-        _replace(self.folder / PROGRESS, said)
+        write_whole(self.folder / PROGRESS, json.dumps(said).encode())
 
     def _resume(self) -> int:
         """How many views an interrupted run has left."""
@@ -266,16 +264,10 @@ class _Split:
 
     def shapes(self) -> dict[str, Any]:
         """Of all arrays, for the manifest."""
-        assert self.targets is not None  # noqa: S101  # a data set is never empty
+        if self.targets is None:
+            raise ValueError(f'the data set of {self.folder.name!r} lists no sample.')
         arrays = {m: [list(a.shape) for a in stages] for m, stages in self.arrays.items()}
         return {'arrays': arrays, 'targets': list(self.targets.shape)}
-
-
-def _replace(path: Path, content: Any) -> None:
-    """Write JSON so that a kill leaves the old file or the new one."""
-    partial = path.with_name(f'{path.name}.partial')
-    partial.write_text(json.dumps(content))
-    partial.replace(path)
 
 
 def _fits(array: NDArray[Any], values: NDArray[Any], what: str) -> None:

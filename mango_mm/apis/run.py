@@ -67,7 +67,7 @@ def load_config(
         read.merge_from_dict(dict(options))
     check_counts(read)
     check_model_name(read)
-    if read.get('feature_cache'):
+    if read.get('feature_cache') is not None:
         _take_out_of_cache(read)
     read.launcher = launcher
     if work_dir is not None:
@@ -227,11 +227,18 @@ def run_test(
 
 
 def _take_out_of_cache(config: Config) -> None:
-    """Undo :func:`use_feature_cache` in a config that a run saved: what reads images can use it."""
+    """Undo :func:`use_feature_cache` in a config that a run saved: what reads images can use it.
+
+    What was held out stays as it is: nothing says what the official split was.
+    """
     for name in LOADERS:
         loader = config.get(name)
-        if loader is not None and loader.dataset.get('type') == CACHED:
+        if loader is not None and _is_cached(loader.dataset) and 'part' not in loader.dataset:
             loader.dataset = loader.dataset.dataset
+
+
+def _is_cached(dataset: Mapping[str, Any]) -> bool:
+    return str(dataset.get('type')).rpartition('.')[2] == CACHED.rpartition('.')[2]
 
 
 def use_feature_cache(config: Config) -> None:
@@ -257,7 +264,7 @@ def use_feature_cache(config: Config) -> None:
         raise ValueError('hold_out is a part of the training list; there is no train_dataloader.')
     for name in LOADERS:
         loader = config.get(name)
-        if loader is None or str(loader.dataset.get('type')).endswith('CachedFeatures'):
+        if loader is None or _is_cached(loader.dataset):
             continue
         loader.dataset = dict(type=CACHED, dataset=loader.dataset, cache=str(folder))
         if hold_out and name == LOADERS[0]:

@@ -359,16 +359,9 @@ def render_table(
     subsets = {key: None for line in lines for key in line if _metric(key) in HEADLINES}
     columns += [key for key in subsets if SUBSET in key]
     priced = [key for key in COSTS if any(key in row for row in (costs or {}).values())]
-    titles = [*(_title(k) for k in columns), *(COSTS[k][0] for k in priced)]
     differs = [f'difference to {baseline} [95 %]'] if differences else []
-    header = [
-        'fusion',
-        'seeds',
-        *titles[: len(columns)],
-        *differs,
-        *titles[len(columns) :],
-        's per run',
-    ]
+    scored, cost = [_title(key) for key in columns], [COSTS[key][0] for key in priced]
+    header = ['fusion', 'seeds', *scored, *differs, *cost, 's per run']
     rows = [header, ['---'] * len(header)]
     for name in names:
         of = [line for line in lines if line['name'] == name]

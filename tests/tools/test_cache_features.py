@@ -176,6 +176,8 @@ def test_a_part_of_the_training_list_is_held_out_to_choose_on(cache, weights, tm
     names = [[d.get_data_info(i)['img_path'] for i in range(len(d))] for d in (trained, held)]
     assert names[0] + names[1] == [trained.dataset.get_data_info(i)['img_path'] for i in range(8)]
     assert held.view == 0
+    saved = load_config(tmp_path / 'run' / CONCAT.name)  # never the training list as the split
+    assert saved.val_dataloader.dataset.part == (-3, None)
     one = held[0]['data_samples']
     assert one.ori_shape == one.img_shape == one.gt_sem_seg.shape == (72, 96)
     assert 'flip' not in one

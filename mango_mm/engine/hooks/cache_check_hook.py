@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from mmengine.hooks import Hook
@@ -21,27 +23,43 @@ class CacheCheckHook(Hook):
 
     priority = 'LOW'  # after weights were loaded
 
+    def __init__(self) -> None:
+        self._checked: set[Path] = set()  # frozen weights stay what they are
+
     def before_train(self, runner: Any) -> None:
-        _check(runner.model, runner.train_dataloader.dataset)
+        self._check(runner.model, runner.train_dataloader.dataset)
 
     def before_val(self, runner: Any) -> None:
-        _check(runner.model, runner.val_dataloader.dataset)
+        self._check(runner.model, runner.val_dataloader.dataset)
 
     def before_test(self, runner: Any) -> None:
-        _check(runner.model, runner.test_dataloader.dataset)
+        self._check(runner.model, runner.test_dataloader.dataset)
+
+    def _check(self, model: Any, dataset: Any) -> None:
+        for cached in _caches(dataset):
+            if cached.cache not in self._checked:
+                _compare(model.module if is_model_wrapper(model) else model, cached)
+                self._checked.add(cached.cache)
 
 
-def _check(wrapped: Any, dataset: Any) -> None:
+def _caches(dataset: Any) -> Iterator[Any]:
+    """Every ``CachedFeatures`` in a data set, however wrapped."""
+    if hasattr(dataset, 'manifest'):
+        yield dataset
+        return
+    inside = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
+    for part in inside:
+        if part is not None:
+            yield from _caches(part)
+
+
+def _compare(model: Any, dataset: Any) -> None:
     """Compare the hash in a cache with the model's.
 
     Raises:
+        TypeError: If the model has no frozen encoders to ask.
         ValueError: If they differ.
     """
-    while not hasattr(dataset, 'manifest') and hasattr(dataset, 'dataset'):
-        dataset = dataset.dataset
-    if not hasattr(dataset, 'manifest'):
-        return
-    model = wrapped.module if is_model_wrapper(wrapped) else wrapped
     if not hasattr(model, 'frozen_weights'):
         raise TypeError(
             'a feature cache is read by a MultimodalEncoderDecoder or a MultimodalClassifier; the '

@@ -77,10 +77,7 @@ class PanelHook(Hook):
         inputs = data_batch['inputs']
         folder = None if self.test_dir is None else Path(self.test_dir)
         for i, output in enumerate(outputs or ()):
-            # Under test-time augmentation there is a list of views; the first is plain.
-            several = not isinstance(inputs, Mapping) and isinstance(inputs[0], (list, tuple))
-            image = inputs[0][i] if several else _image(inputs, i)
-            self._save(runner, runner.test_loop, folder, image, output)
+            self._save(runner, runner.test_loop, folder, _image(inputs, i), output)
 
     def _save(
         self, runner: Runner, loop: Any, folder: Path | None, image: Any, output: Any
@@ -112,7 +109,10 @@ class PanelHook(Hook):
 
 def _image(inputs: Any, index: int) -> Any:
     """One image of a batch; None where the batch is features of a cache."""
-    return None if isinstance(inputs, Mapping) else inputs[index]
+    if isinstance(inputs, Mapping):
+        return None
+    # Under test-time augmentation there is a list of views; the first is plain.
+    return inputs[0][index] if isinstance(inputs[0], (list, tuple)) else inputs[index]
 
 
 def _preprocessor(model: Any) -> Any:
