@@ -1,11 +1,19 @@
-"""Data sets behind one another, and the transforms that a sample passes through all of them."""
+"""Data sets behind one another, the transforms that their samples pass, and loaders of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-__all__ = ['chains', 'loads', 'loads_inputs', 'name_of']
+__all__ = [
+    'chains',
+    'held_out_loader',
+    'in_order',
+    'loads',
+    'loads_inputs',
+    'name_of',
+    'plain_training_loader',
+]
 
 LABELS = ('LoadSegmentation', 'LoadAnnotations')
 
@@ -46,3 +54,53 @@ def loads(transform: Any) -> bool:
 def loads_inputs(transform: Any) -> bool:
     """Whether it reads what a model is given, and no labels."""
     return loads(transform) and name_of(transform) not in LABELS
+
+
+def in_order(loader: Any, **changes: Any) -> dict[str, Any]:
+    """The config of a loader that gives every sample once, in order.
+
+    Args:
+        loader: Config of a loader.
+        **changes: Further keys to set.
+    """
+    plain: dict[str, Any] = loader.to_dict() if hasattr(loader, 'to_dict') else dict(loader)
+    plain.pop('batch_sampler', None)
+    return {**plain, 'sampler': {'type': 'DefaultSampler', 'shuffle': False}, **changes}
+
+
+def plain_training_loader(config: Any) -> dict[str, Any]:
+    """The validation loader over the training data: every sample once, without augmentation."""
+    loader = in_order(config.val_dataloader)
+    trained = config.train_dataloader.to_dict()['dataset']
+    loader['dataset'] = _with_pipeline(trained, _innermost(loader['dataset'])['pipeline'])
+    return loader
+
+
+def _innermost(dataset: Any) -> Any:
+    """The config of a data set without those that are wrapped around it."""
+    return _innermost(dataset['dataset']) if 'dataset' in dataset else dataset
+
+
+def _with_pipeline(dataset: Any, pipeline: Any) -> dict[str, Any]:
+    if 'dataset' in dataset:
+        return {**dataset, 'dataset': _with_pipeline(dataset['dataset'], pipeline)}
+    return {**dataset, 'pipeline': pipeline}
+
+
+def held_out_loader(config: Any, count: int, *, kept: bool) -> dict[str, Any]:
+    """The training samples without augmentation: the last ``count``, or those before them.
+
+    Args:
+        config: Of a training; whether it has taken them out already does not matter.
+        count: How many are held out.
+        kept: Those that are trained on instead.
+    """
+    loader = plain_training_loader(config)
+    inside = loader['dataset']
+    if name_of(inside) == 'DatasetPart':
+        inside = inside['dataset']
+    part = (None, -count) if kept else (-count, None)
+    loader['dataset'] = {'type': 'mango_mm.DatasetPart', 'part': part, 'dataset': inside}
+    loader['num_workers'], loader['persistent_workers'] = 0, False
+    loader.pop('prefetch_factor', None)
+    return loader

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mango_mm.analysis.fusion_recorder import FusionCall, FusionRecorder
-from mango_mm.apis.open_model import in_order, open_model
+from mango_mm.apis.open_model import open_model
 from mango_mm.explicit.attention_rollout import attention_rollout
 from mango_mm.explicit.attribution import integrated_gradients, push_forward
 from mango_mm.fusion import MangoFusion
 from mango_mm.models.tasks import recognition_task_of
+from mango_mm.pipelines import in_order
 
 __all__ = ['Attribution', 'Explanation']
 

@@ -31,7 +31,7 @@ from mango_mm.datasets.draws import Draw
 from mango_mm.engine.console_runner import quiet_hosts
 from mango_mm.engine.whole_files import write_whole
 from mango_mm.files import is_made, made_whole
-from mango_mm.pipelines import name_of
+from mango_mm.pipelines import name_of, plain_training_loader
 from mango_mm.registry import DATASETS, MODELS
 
 __all__ = ['cache_features']
@@ -46,6 +46,7 @@ def cache_features(
     out: str | Path,
     *,
     views: int = 1,
+    plain: bool = False,
     degradations: Sequence[tuple[str, int]] = (),
     options: Mapping[str, Any] | None = None,
     batch_size: int = 8,
@@ -61,6 +62,8 @@ def cache_features(
         config: A file or a config, with ``model.backbone.frozen=True`` or ``FrozenEncoder``.
         out: Folder of the cache.
         views: Augmented views of every training sample.
+        plain: Also the training samples without augmentation, by the pipeline of the validation:
+            what a trust is fitted and calibrated on.
         degradations: Kinds and severities of ``mango_mm/datasets/degradations.py``, each of which
             makes another version of the validation split.
         options: Overrides of the config.
@@ -100,7 +103,7 @@ def cache_features(
     weights = model.frozen_weights()
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     model = model.to(device).eval()
-    splits = _splits(read, views)
+    splits = _splits(read, views, plain=plain)
     splits.update(_degraded(read, model, degradations))
     known: dict[str, dict[str, Any]] = {
         name: {
@@ -128,7 +131,9 @@ def cache_features(
     return out
 
 
-def _splits(config: Config, views: int) -> dict[str, tuple[dict[str, Any], Any, int]]:
+def _splits(
+    config: Config, views: int, *, plain: bool
+) -> dict[str, tuple[dict[str, Any], Any, int]]:
     """By name: config of a data set, the data set, and its views. What is the same comes once."""
     found: dict[str, tuple[dict[str, Any], Any, int]] = {}
     seen: set[str] = set()
@@ -147,6 +152,9 @@ def _splits(config: Config, views: int) -> dict[str, tuple[dict[str, Any], Any, 
             continue
         seen.add(recipe_of(own))
         found[name] = own, DATASETS.build(loader.dataset), views if name == 'train' else 1
+    if plain:
+        own = plain_training_loader(config)['dataset']
+        found['train-plain'] = own, DATASETS.build(own), 1
     return found
 
 

@@ -13,9 +13,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from mango_mm.analysis.fusion_recorder import FusionCall, FusionRecorder
-from mango_mm.apis.open_model import open_model, plain_training_loader
+from mango_mm.apis.open_model import open_model
 from mango_mm.explicit.token_density import TokenDensity, normalised
 from mango_mm.hosts import require_host
+from mango_mm.pipelines import plain_training_loader
 
 __all__ = ['fit_density', 'load_density', 'save_density']
 

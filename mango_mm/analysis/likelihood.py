@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from mango_mm.analysis.fusion_recorder import FusionCall, FusionRecorder
-from mango_mm.apis.open_model import in_order, open_model
+from mango_mm.apis.open_model import open_model
 from mango_mm.fusion import MangoFusion
+from mango_mm.pipelines import in_order
 
 __all__ = ['SampleLikelihood', 'measure_likelihood']
 

@@ -35,11 +35,12 @@ from tqdm import tqdm
 from mango_mm.analysis.degraded_pipeline import frame_degradation, unit_of, with_degradation
 from mango_mm.analysis.fit_density import load_density
 from mango_mm.analysis.fusion_recorder import FusionCall, FusionRecorder
-from mango_mm.apis.open_model import in_order, open_model, plain_training_loader
+from mango_mm.apis.open_model import open_model
 from mango_mm.datasets.degradations import SEVERITIES, TEXT, applicable
 from mango_mm.evaluation.functional.detection import Mahalanobis, auroc, fpr_at_95
 from mango_mm.hosts import require_host
 from mango_mm.models.tasks import recognition_task_of
+from mango_mm.pipelines import in_order, plain_training_loader
 from mango_mm.registry import DATASETS
 
 __all__ = ['Predictions', 'RobustnessCheck']

@@ -14,7 +14,7 @@ from mango_mm.checkpoints import load_weights
 from mango_mm.engine.console_runner import quiet_hosts
 from mango_mm.registry import MODELS
 
-__all__ = ['in_order', 'open_model', 'plain_training_loader']
+__all__ = ['open_model']
 
 
 def open_model(
@@ -60,26 +60,6 @@ def open_model(
     else:
         load_weights(model, checkpoint)
     return read, getattr(model, 'student', model).to(device).eval()
-
-
-def in_order(loader: Any, **changes: Any) -> dict[str, Any]:
-    """The config of a loader that gives every sample once, in order.
-
-    Args:
-        loader: Config of a loader.
-        **changes: Further keys to set.
-    """
-    plain: dict[str, Any] = loader.to_dict() if hasattr(loader, 'to_dict') else dict(loader)
-    plain.pop('batch_sampler', None)
-    return {**plain, 'sampler': {'type': 'DefaultSampler', 'shuffle': False}, **changes}
-
-
-def plain_training_loader(config: Config) -> dict[str, Any]:
-    """The validation loader over the training data: every sample once, without augmentation."""
-    loader = in_order(config.val_dataloader)
-    trained = config.train_dataloader.to_dict()['dataset']
-    loader['dataset'] = {**trained, 'pipeline': loader['dataset']['pipeline']}
-    return loader
 
 
 def _drop_pretrained(model: Any) -> None:

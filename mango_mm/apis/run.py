@@ -19,6 +19,7 @@ from mango_mm.checkpoints import find_checkpoint, load_weights, said_of, unwrapp
 from mango_mm.engine.console_runner import ConsoleRunner, quiet_hosts
 
 __all__ = [
+    'hold_out_for_trust',
     'leave_process_group',
     'load_config',
     'load_weights',
@@ -131,6 +132,7 @@ def train(
         read.optim_wrapper.type = 'AmpOptimWrapper'
         read.optim_wrapper.setdefault('loss_scale', 'dynamic')
     use_feature_cache(read)
+    hold_out_for_trust(read)
     read.resume = bool(resume)
     if isinstance(resume, str):
         read.load_from = find_checkpoint(resume)
@@ -233,12 +235,17 @@ def _take_out_of_cache(config: Config) -> None:
     """
     for name in LOADERS:
         loader = config.get(name)
-        if loader is not None and _is_cached(loader.dataset) and 'part' not in loader.dataset:
-            loader.dataset = loader.dataset.dataset
+        if loader is None:
+            continue
+        outer, inside = loader, loader.dataset
+        while _named(inside, 'DatasetPart'):
+            outer, inside = inside, inside.dataset
+        if _is_cached(inside) and 'part' not in inside:
+            outer.dataset = inside.dataset
 
 
 def _is_cached(dataset: Mapping[str, Any]) -> bool:
-    return str(dataset.get('type')).rpartition('.')[2] == CACHED.rpartition('.')[2]
+    return _named(dataset, CACHED.rpartition('.')[2])
 
 
 def use_feature_cache(config: Config) -> None:
@@ -276,6 +283,26 @@ def use_feature_cache(config: Config) -> None:
     hooks = [*(config.get('custom_hooks') or ())]
     if not any(hook['type'] == CHECK for hook in hooks):
         config.custom_hooks = [*hooks, dict(type=CHECK)]
+
+
+def hold_out_for_trust(config: Config) -> None:
+    """Take the samples that a ``TrustHook`` calibrates on, out of the training list.
+
+    Raises:
+        ValueError: If an algorithm is to be trained.
+    """
+    hooks = [h for h in config.get('custom_hooks') or () if _named(h, 'TrustHook')]
+    if not hooks or _named(config.train_dataloader.dataset, 'DatasetPart'):
+        return
+    if 'student' in config.model:
+        raise ValueError('TrustHook fits a model; the config has an algorithm with a student.')
+    part = (None, -int(hooks[0].get('hold_out', 100)))
+    inside = config.train_dataloader.dataset
+    config.train_dataloader.dataset = dict(type='mango_mm.DatasetPart', part=part, dataset=inside)
+
+
+def _named(part: Mapping[str, Any], name: str) -> bool:
+    return str(part.get('type')).rpartition('.')[2] == name
 
 
 def _show_in(config: Config, folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Datasets, one file each; transforms and generators beside them."""
 
 from mango_mm.datasets.cached_features import CachedFeatures
+from mango_mm.datasets.dataset_part import DatasetPart
 from mango_mm.datasets.deliver import DELIVERDataset
 from mango_mm.datasets.draws import SeededDraws, SeededSampler
 from mango_mm.datasets.fmb import FMBDataset
@@ -20,6 +21,7 @@ from mango_mm.datasets.token_sequences import TokenSequenceDataset
 __all__ = [
     'CachedFeatures',
     'DELIVERDataset',
+    'DatasetPart',
     'FMBDataset',
     'MCubeSDataset',
     'MFNetDataset',

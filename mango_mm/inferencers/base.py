@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from mango_mm.apis.open_model import open_model
 
-__all__ = ['Inferencer', 'Result', 'Sample', 'default_device']
+__all__ = ['Inferencer', 'Result', 'Sample', 'default_device', 'trust_of']
 
 Sample = Mapping[str, Any]
 Result = dict[str, Any]
@@ -138,6 +138,17 @@ class Inferencer(abc.ABC):
         if single and all(_is_folder(samples[0].get(m)) for m in self.modalities):
             return _paired({m: Path(samples[0][m]) for m in self.modalities}), False
         return samples, single
+
+
+def trust_of(output: Any) -> Result:
+    """``trust``, ``trust_map`` and ``alarm`` of a prediction; None each where nobody asked."""
+    if 'trust' not in output:
+        return {'trust': None, 'trust_map': None, 'alarm': None}
+    trust = dict(output.trust)
+    maps = None
+    if 'trust_map' in output:
+        maps = {m: x.cpu().numpy() for m, x in zip(trust, output.trust_map)}
+    return {'trust': trust, 'trust_map': maps, 'alarm': bool(output.alarm)}
 
 
 def default_device() -> str:

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from mango_mm.datasets.multimodal_segmentation import PATH_KEYS
 from mango_mm.datasets.palette import distinct_colours
 from mango_mm.datasets.transforms.missing import hand_on
-from mango_mm.inferencers.base import Inferencer, Result, Sample
+from mango_mm.inferencers.base import Inferencer, Result, Sample, trust_of
 from mango_mm.registry import DATASETS
 from mango_mm.visualization.domains import modality_images
 from mango_mm.visualization.panels import colour_labels, draw_panel, legend_of
+from mango_mm.visualization.trust import draw_trust_bars, overlay_trust
 
 __all__ = ['SegmentationInferencer']
 
@@ -26,8 +27,9 @@ class SegmentationInferencer(Inferencer):
 
     A sample's value is a path or an array: RGB (H, W, 3) uint8; depth (H, W), floating point in
     metres or integers in the encoding of the config. None: the sample lacks that modality. A
-    result is a dict with ``label``, ``panel``, its ``pictures`` by title, ``classes`` and
-    ``nll_per_dim``.
+    result is a dict with ``label``, ``panel``, its ``pictures`` by title, ``classes``,
+    ``nll_per_dim``, and of a model that knows whom to trust ``trust`` and ``trust_map`` (h, w) by
+    modality, and ``alarm``.
 
     Args:
         config: Its test pipeline is used, without labels.
@@ -43,6 +45,7 @@ class SegmentationInferencer(Inferencer):
         result['label']          # (H, W) uint8, indices into result['classes']
         result['panel']          # (H', W', 3) uint8
         result['nll_per_dim']    # float, nats; None without a flow
+        result['trust']          # {'rgb': .98, 'depth': .03}; None without combine='trust'
     """
 
     def __init__(self, config: Config, model: Any) -> None:
@@ -89,6 +92,9 @@ class SegmentationInferencer(Inferencer):
             item['inputs'].numpy(), self.channels, self.model.data_preprocessor.display
         )
         images['prediction'] = colour_labels(label, self.meta['palette'])
+        trust = trust_of(output)
+        if trust['trust'] is not None:
+            images |= _trust_pictures(images, trust)
         return {
             'label': label,
             'panel': draw_panel(
@@ -97,7 +103,20 @@ class SegmentationInferencer(Inferencer):
             'pictures': images,
             'classes': self.meta['classes'],
             'nll_per_dim': float(output.nll_per_dim) if 'nll_per_dim' in output else None,
+            **trust,
         }
+
+
+def _trust_pictures(images: dict[str, Any], trust: dict[str, Any]) -> dict[str, Any]:
+    """Every modality under its trust map, if there is one, and the bars."""
+    found = {}
+    for m, place in (trust['trust_map'] or {}).items():
+        if m in images:
+            found[f'trust in {m}'] = overlay_trust(images[m], place)
+    size = images['prediction'].shape[:2]
+    said = ', '.join(f'{m} {v:.2f}' for m, v in trust['trust'].items())
+    title = f'ALARM: {said}' if trust['alarm'] else said
+    return {**found, title: draw_trust_bars(trust['trust'], size, alarm=trust['alarm'])}
 
 
 def _metainfo(dataset: Config) -> dict[str, Any]:

@@ -4,6 +4,11 @@ For every degradation and severity: the task's metric, and how well each score t
 samples from the clean ones (AUROC, and false positives where 95 % are found). Give a model without
 a flow as baseline: its max-softmax, entropy and Mahalanobis distance are the implicit detectors.
 With --density, the flow fitted for detection joins in.
+
+With --protocol a segmentor is evaluated by the published protocols of failing sensors, emm
+(entire-missing), rmm (random-missing) and nm (noisy), and by these kinds; of a model that knows
+whom to trust, beside the rivals that share its experts. Then failures.json, table.md and
+failures.png are written.
 Writes robustness.json, table.md, metric.png and auroc.png.
 
 Example:
@@ -23,11 +28,16 @@ from typing import Any
 
 from mmengine.config import DictAction
 
+from mango_mm.analysis.failure_tables import render_failures
 from mango_mm.analysis.robustness import RobustnessCheck, headline
+from mango_mm.analysis.sensor_failures import SensorFailures, all_protocols
 from mango_mm.apis.command import Parser, non_negative_int, positive_int, run_tool
 from mango_mm.visualization.robustness import draw_severities
+from mango_mm.visualization.trust import draw_failures
 
 Lines = list[dict[str, Any]]
+DEFAULT = [1, 2, 3, 4, 5]
+SHOWN = ('trust', 'mean', 'fused', 'told, one frame', 'prediction')
 
 
 def render(models: dict[str, tuple[RobustnessCheck, Lines]], severity: int) -> str:
@@ -79,19 +89,52 @@ def draw(models: dict[str, tuple[RobustnessCheck, Lines]], out: Path) -> None:
     draw_severities(area, out / 'auroc.png', ylabel='AUROC', ylim=(0, 1.02))
 
 
+def run_protocols(args: Any) -> None:
+    """Evaluate one model, and the baseline, by the protocols asked for."""
+    severities = args.severities if args.severities != DEFAULT else [3]
+    pairs = [(args.names[0], args.config, args.checkpoint)]
+    if args.baseline:
+        pairs.append((args.names[1], *args.baseline))
+    lines: Lines = []
+    count = 0
+    try:
+        for name, config, checkpoint in pairs:
+            check = SensorFailures(config, checkpoint, args.cfg_options, args.seed)
+            found = check.run(check.conditions(args.protocol, args.kinds, severities))
+            count = max(count, len(check.modalities))
+            lines += [{'model': name, **line} for line in found]
+    except (TypeError, ValueError, FileNotFoundError) as error:
+        raise SystemExit(str(error)) from error
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / 'failures.json').write_text(json.dumps(lines, indent=1) + '\n')
+    table = render_failures(lines, count)
+    (args.out / 'table.md').write_text(table)
+    first = [line for line in lines if line['model'] == args.names[0]]
+    rules = [r for r in SHOWN if any(line['rule'] == r for line in first)]
+    draw_failures(first, rules, args.out / 'failures.png', metric=headline(lines[0]['metrics']))
+    print(table)
+    print(f'written to {args.out}')
+
+
 def main() -> None:
     parser = Parser(__doc__)
     parser.add_argument('config', help='config of the model')
     parser.add_argument('checkpoint', help='file, or work dir')
     parser.add_argument('--density', help='of the model, by tools/analyse/fit_density.py')
     parser.add_argument('--baseline', nargs=2, metavar=('CONFIG', 'CHECKPOINT'))
+    parser.add_argument(
+        '--protocol', nargs='+', choices=all_protocols(), help='of failing sensors; see above'
+    )
     parser.add_argument('--names', nargs=2, default=['MANGO', 'concat'], help='in the table')
     parser.add_argument('--out', type=Path, required=True, help='folder for tables and plots')
     parser.add_argument('--kinds', nargs='+', help='degradations; default: all that apply')
-    parser.add_argument('--severities', type=positive_int, nargs='+', default=[1, 2, 3, 4, 5])
+    parser.add_argument('--severities', type=positive_int, nargs='+', default=DEFAULT)
     parser.add_argument('--seed', type=non_negative_int, default=0, help='of the degradations')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE')
     args = parser.parse_args()
+    if args.protocol:
+        run_protocols(args)
+        return
     pairs = [(args.config, args.checkpoint), *([args.baseline] if args.baseline else [])]
     models: dict[str, tuple[RobustnessCheck, Lines]] = {}
     try:

@@ -37,6 +37,9 @@ def main() -> None:
     parser.add_argument('--out', type=Path, help="folder; default: the config's feature_cache")
     parser.add_argument('--views', type=positive_int, default=1, help='of every training sample')
     parser.add_argument(
+        '--plain', action='store_true', help='the training samples without augmentation, too'
+    )
+    parser.add_argument(
         '--degrade', nargs='+', type=degradation, default=[], metavar='KIND:SEVERITY',
         help='further versions of the validation split',
     )  # fmt: skip
@@ -48,8 +51,8 @@ def main() -> None:
     if out is None:
         raise SystemExit(f'{args.config} has no feature_cache; say where by --out.')
     made = cache_features(
-        args.config, out, views=args.views, degradations=args.degrade, options=args.cfg_options,
-        batch_size=args.batch_size, dtype=args.dtype,
+        args.config, out, views=args.views, plain=args.plain, degradations=args.degrade,
+        options=args.cfg_options, batch_size=args.batch_size, dtype=args.dtype,
     )  # fmt: skip
     size = sum(path.stat().st_size for path in made.rglob('*') if path.is_file())
     print(f'{made}: {size / 2**20:.0f} MiB')

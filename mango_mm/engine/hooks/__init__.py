@@ -9,6 +9,7 @@ from mango_mm.engine.hooks.missing_modality_hook import MissingModalityHook
 from mango_mm.engine.hooks.panel_hook import PanelHook
 from mango_mm.engine.hooks.random_state_hook import RandomStateHook
 from mango_mm.engine.hooks.threshold_hook import ThresholdHook
+from mango_mm.engine.hooks.trust_hook import TrustHook
 from mango_mm.engine.hooks.vocabulary_hook import VocabularyHook
 from mango_mm.engine.hooks.whole_checkpoint_hook import WholeCheckpointHook
 
@@ -22,6 +23,7 @@ __all__ = [
     'PanelHook',
     'RandomStateHook',
     'ThresholdHook',
+    'TrustHook',
     'VocabularyHook',
     'WholeCheckpointHook',
 ]

@@ -10,17 +10,20 @@ import torch
 from mmengine.model import BaseModule, ModuleDict
 from torch import Tensor, nn
 
+from mango_mm.explicit.window_descriptor import describe_windows
 from mango_mm.fusion.late import certainty, combine_logits, fused_if_whole
 from mango_mm.modalities import Modalities, specs_by_name
 from mango_mm.models.norms import share_all_but_norms
 from mango_mm.models.presence import presence
+from mango_mm.models.trusted_ensemble import TrustedEnsemble, trust_of_sample
 from mango_mm.registry import MODELS, build_ours
 
-__all__ = ['FUSED', 'MODALITIES', 'EnsembleHead']
+__all__ = ['FUSED', 'MODALITIES', 'TRUST', 'EnsembleHead']
 
-COMBINE = ('learned', 'mean', 'entropy', 'fused')
+COMBINE = ('learned', 'mean', 'entropy', 'fused', 'trust')
 # What a head may read: the neck's maps (their key, too), and the pyramid of every modality.
 FUSED, MODALITIES = 'fused', 'modalities'
+TRUST = 'trust_of_windows'  # in the metainfo of a prediction, one of every window of slide mode
 
 
 @MODELS.register_module()
@@ -37,6 +40,10 @@ class EnsembleHead(BaseModule):
                     prediction: the surer one counts more (MLA, CVPR 2024)
     ``'fused'``     a further head on the neck's fused pyramid; where a sample lacks a
                     modality, the mean of the heads of those it has (MIND, TMLR 2025)
+    ``'trust'``     probabilities of all of these, the fused head included, weighted by the
+                    posterior over which sensors work (``mango_mm/explicit/trust.py``), which
+                    ``TrustHook`` fits at the end of the training; every prediction then
+                    carries ``trust``, ``alarm`` and ``trust_map``
     ==============  ===================================================================
 
     A sample says what it lacks by ``present`` in its metainfo, ``{modality: bool}``; the
@@ -48,6 +55,8 @@ class EnsembleHead(BaseModule):
         modalities: Their names, as the backbone delivers them.
         combine: See above.
         shared: All modalities share the weights of their heads but the normalisation layers.
+        trust: Of ``'trust'``: options of ``TrustedEnsemble``; ``in_channels`` of a pyramid, if they
+            are not those that the head reads.
         init_cfg: The same as in mmengine.
 
     Attributes:
@@ -55,7 +64,7 @@ class EnsembleHead(BaseModule):
             maps have a head.
 
     Raises:
-        ValueError: If ``combine`` is unknown.
+        ValueError: If ``combine`` is unknown, or trust is asked for of a head with one output.
     """
 
     def __init__(
@@ -65,6 +74,7 @@ class EnsembleHead(BaseModule):
         combine: str = 'learned',
         *,
         shared: bool = True,
+        trust: dict[str, Any] | None = None,
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -72,8 +82,9 @@ class EnsembleHead(BaseModule):
             raise ValueError(f'combine must be one of {COMBINE}; got {combine!r}.')
         self.modalities = tuple(specs_by_name(modalities))
         self.combine, self.shared = combine, shared
-        self.reads = (MODALITIES, FUSED) if combine == 'fused' else (MODALITIES,)
-        names = self.modalities + ((FUSED,) if combine == 'fused' else ())
+        with_fused = combine in ('fused', 'trust')
+        self.reads = (MODALITIES, FUSED) if with_fused else (MODALITIES,)
+        names = self.modalities + ((FUSED,) if with_fused else ())
         self.heads = ModuleDict({name: build_ours(MODELS, copy.deepcopy(head)) for name in names})
         first = next(iter(self.heads.values()))
         self.align_corners, self.num_classes = first.align_corners, first.num_classes
@@ -82,6 +93,23 @@ class EnsembleHead(BaseModule):
             self._share()
         if combine == 'learned':
             self.alpha = nn.Parameter(torch.zeros(len(self.modalities)))
+        if combine == 'trust':
+            self.ensemble = self._trusting(dict(trust or {}), head)
+        elif trust is not None:
+            raise ValueError(f"trust is of combine='trust'; got combine={combine!r}.")
+
+    def _trusting(self, options: dict[str, Any], head: Mapping[str, Any]) -> TrustedEnsemble:
+        if self.out_channels == 1:
+            raise ValueError(
+                "combine='trust' mixes probabilities of classes: out_channels must be 2."
+            )
+        channels = options.pop('in_channels', head.get('in_channels'))
+        if not isinstance(channels, (list, tuple)):
+            raise ValueError(
+                f'trust needs in_channels, those of every map of a pyramid; got {channels!r}.'
+            )
+        options.setdefault('grid', (6, 8))
+        return TrustedEnsemble(self.modalities, 2 * sum(channels), **options)
 
     def init_weights(self) -> None:
         super().init_weights()
@@ -110,7 +138,26 @@ class EnsembleHead(BaseModule):
 
     def forward(self, features: Mapping[str, Any]) -> Tensor:
         """Combined logits (B, K, h, w), all modalities present."""
-        return self.combined(self.logits(features))
+        logits = self.logits(features)
+        return (
+            self.trusted(features, logits)[0] if self.combine == 'trust' else self.combined(logits)
+        )
+
+    def describe(self, features: Mapping[str, Any]) -> dict[str, Tensor]:
+        """What the trust is decided by: windows (B, W, F) of every modality's pyramid."""
+        grid = self.ensemble.trust.grid
+        return {m: describe_windows(features[m], grid) for m in self.modalities}
+
+    def trusted(
+        self,
+        features: Mapping[str, Any],
+        logits: Mapping[str, Tensor],
+        present: Tensor | None = None,
+    ) -> tuple[Tensor, Any]:
+        """Log-probabilities (B, K, h, w) by ``'trust'``, and the ``TrustOutput`` or None."""
+        probabilities = [logits[name].softmax(dim=1) for name in self.heads]
+        mixed, trust = self.ensemble(self.describe(features), probabilities, present)
+        return mixed.clamp(min=1e-9).log(), trust
 
     def combined(self, logits: Mapping[str, Tensor], present: Tensor | None = None) -> Tensor:
         """One prediction of several.
@@ -162,7 +209,14 @@ class EnsembleHead(BaseModule):
     ) -> Tensor:
         """Combined logits at the size of the images, (B, K, H, W)."""
         present = presence(batch_img_metas, self.modalities)
-        joint = self.combined(self.logits(features), present)
+        logits = self.logits(features)
+        if self.combine == 'trust':
+            joint, trust = self.trusted(features, logits, present)
+            for index, meta in enumerate(batch_img_metas if trust is not None else ()):
+                found = trust_of_sample(trust, index, self.modalities)
+                meta.setdefault(TRUST, []).append(found)
+        else:
+            joint = self.combined(logits, present)
         predicted: Tensor = next(iter(self.heads.values())).predict_by_feat(joint, batch_img_metas)
         return predicted
 

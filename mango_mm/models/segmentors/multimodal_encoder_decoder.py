@@ -11,11 +11,13 @@ from mmengine.model import Sequential
 from mmengine.structures import PixelData
 from mmseg.models.segmentors import EncoderDecoder
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812  # the name everybody uses
 
 from mango_mm.models.cached_inputs import weights_hash
-from mango_mm.models.heads.ensemble_head import FUSED, MODALITIES
+from mango_mm.models.heads.ensemble_head import FUSED, MODALITIES, TRUST
 from mango_mm.models.necks import FusionNeck
 from mango_mm.models.presence import presence
+from mango_mm.models.trusted_ensemble import TrustedEnsemble
 from mango_mm.registry import MODELS, build_ours
 
 __all__ = ['MultimodalEncoderDecoder']
@@ -31,7 +33,9 @@ class MultimodalEncoderDecoder(EncoderDecoder):
     Everything else (whole and slide inference, test-time augmentation, hooks, DDP) is
     mmseg's. Without a neck it is mmseg's EncoderDecoder, for unimodal baselines. Each
     prediction carries ``nll_per_dim``, the flow's negative log-likelihood in nats per
-    dimension, averaged over windows in slide mode. A modality that a sample lacks (``present`` in
+    dimension, averaged over windows in slide mode; with an ``EnsembleHead(combine='trust')`` it has
+    ``trust`` and ``states`` by name, ``alarm``, ``alarm_score`` and ``trust_map`` (in slide mode of
+    the window with the worst alarm, and no map). A modality that a sample lacks (``present`` in
     its metainfo, from ``DropModality``) has features of zeros, without gradient, and is masked out
     in a ``FusionNeck``; to fusion inside the backbone it is the blank image that it came as.
 
@@ -131,6 +135,50 @@ class MultimodalEncoderDecoder(EncoderDecoder):
                 f'MultiStreamBackbone; got a {type(self.backbone).__name__}).'
             )
 
+    @property
+    def trusted_ensemble(self) -> TrustedEnsemble:
+        """The one of its ``EnsembleHead``.
+
+        Raises:
+            TypeError: If it has none.
+        """
+        found = getattr(self.decode_head, 'ensemble', None)
+        if found is None:
+            raise TypeError(
+                "trust needs an EnsembleHead(combine='trust') as decode_head; got a "
+                f'{type(self.decode_head).__name__}'
+                f'(combine={getattr(self.decode_head, "combine", None)!r}).'
+            )
+        return found
+
+    def sensors_and_truth(
+        self, inputs: Any, data_samples: Sequence[Any], *, labelled: bool
+    ) -> tuple[dict[str, Tensor], Tensor | None]:
+        """What a trust is fitted to and calibrated on: see ``TrustHook``.
+
+        Args:
+            inputs: Of a batch.
+            data_samples: Likewise.
+            labelled: Whether the second is asked for.
+
+        Returns:
+            Windows (B, W, F) of each modality, and the probability of the truth by each prediction
+            of the ensemble, (N, K), at every labelled pixel of the logits, or None.
+        """
+        metas = [s.metainfo for s in data_samples]
+        features, _ = self.encode(inputs, metas)
+        described = self.decode_head.describe(features)
+        if not labelled:
+            return described, None
+        read, _, _ = self.merge(features, self.presence(metas))
+        logits = torch.stack(list(self.decode_head.logits(read).values()))
+        labels = torch.stack([s.gt_sem_seg.data for s in data_samples]).to(logits.device)
+        labels = F.interpolate(labels.float(), logits.shape[-2:]).long()
+        known = (labels != self.decode_head.ignore_index) & (labels < logits.shape[2])
+        picked = labels.masked_fill(~known, 0).expand(len(logits), *labels.shape)
+        found = logits.softmax(dim=2).gather(2, picked)  # (K, B, 1, h, w)
+        return described, found.flatten(1)[:, known.flatten()].T
+
     def merge(
         self, features: Mapping[str, Any], present: Tensor | None = None
     ) -> tuple[Any, dict[str, Tensor], Tensor | None]:
@@ -211,6 +259,8 @@ class MultimodalEncoderDecoder(EncoderDecoder):
         for prediction, meta in zip(predictions, metas):
             if NLL in meta:
                 prediction.set_field(torch.stack(meta[NLL]).mean(), NLL, dtype=Tensor)
+            for key, value in _joint_trust(meta.get(TRUST, ())).items():
+                prediction.set_field(value, key)
         return predictions
 
     def presence(self, metas: Sequence[Mapping[str, Any]]) -> Tensor | None:
@@ -218,6 +268,14 @@ class MultimodalEncoderDecoder(EncoderDecoder):
         if not metas or not isinstance(self.neck if self.with_neck else None, FusionNeck):
             return None
         return presence(metas, self.neck.modalities)
+
+
+def _joint_trust(windows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The trust of a sample: of one seen in several windows the worst, without map."""
+    if len(windows) < 2:
+        return dict(windows[0]) if windows else {}
+    worst = max(windows, key=lambda w: float(w['alarm_score']))
+    return {key: value for key, value in worst.items() if key != 'trust_map'}
 
 
 def _thinned(samples: Sequence[Any], stride: int) -> Sequence[Any]:

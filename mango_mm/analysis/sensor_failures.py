@@ -1,0 +1,370 @@
+"""What failing sensors do to a model that knows whom to trust, and to rivals with its experts.
+
+One trained ``EnsembleHead(combine='trust')`` has the experts, the fused head and the density. So
+every rule sees the same logits:
+
+    trust          the model's own prediction
+    mean           of the experts' probabilities: UME
+    mean of all    of these and the fused one
+    fused          the fused head alone
+    <modality>     an expert alone
+    temperature, noisy-or, energy, mahalanobis      mango_mm/explicit/rivals
+    told           the mixture of the true state: what could be had
+    told, one frame  likewise, but of two modalities it is told no more than one frame can show
+
+A model of another kind has one rule, ``prediction``.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.evaluator import Evaluator
+from mmengine.runner import Runner
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812  # the name everybody uses
+from tqdm import tqdm
+
+from mango_mm.analysis.degraded_pipeline import frame_degradation, unit_of, with_degradation
+from mango_mm.apis.open_model import open_model
+from mango_mm.datasets.cached_features import read_manifest, recipe_of
+from mango_mm.datasets.degradations import applicable
+from mango_mm.engine.console_runner import quiet_hosts
+from mango_mm.evaluation.functional import calibration
+from mango_mm.evaluation.functional.detection import auroc, fpr_at_95
+from mango_mm.evaluation.functional.failures import PROTOCOLS, Failure, failures_of
+from mango_mm.explicit import rivals
+from mango_mm.explicit.trust import TrustOutput
+from mango_mm.pipelines import held_out_loader, in_order
+
+__all__ = ['KINDS', 'Condition', 'SensorFailures']
+
+KINDS = 'kinds'  # of mango_mm/datasets/degradations.py, beside the protocols
+TRUST, PREDICTION = 'trust', 'prediction'
+FITTED = 400  # training samples that the Mahalanobis gate is fitted to
+
+
+@dataclasses.dataclass(frozen=True)
+class Condition:
+    """What is done to the sensors.
+
+    Attributes:
+        name: For tables.
+        protocol: ``'clean'``, ``'kinds'`` or one of the protocols.
+        broken: Modalities that fail.
+        severity: Of a kind.
+        failure: Of a protocol.
+        seen: Whether one frame can show which it is.
+    """
+
+    name: str
+    protocol: str
+    broken: tuple[str, ...] = ()
+    severity: int = 0
+    failure: Failure | None = None
+    seen: bool = True
+
+
+@dataclasses.dataclass
+class _Pixels:
+    """Confidences of pixels at the size of the logits."""
+
+    confidence: list[Tensor]
+    correct: list[Tensor]
+
+
+class SensorFailures:
+    """A trained segmentor, ready to be evaluated with failing sensors.
+
+    Args:
+        config: Of the training.
+        checkpoint: File, or a work dir.
+        options: Overrides of the config.
+        seed: Of what is random in failures.
+
+    Raises:
+        TypeError: If the model is no segmentor of ours.
+        FileNotFoundError: If config or checkpoint do not exist.
+        ValueError: If the checkpoint is of another model, or its trust is not calibrated.
+    """
+
+    def __init__(
+        self,
+        config: str | Path,
+        checkpoint: str | Path,
+        options: Mapping[str, Any] | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.config, self.model = open_model(config, checkpoint, options=options)
+        if not hasattr(self.model, 'sensors_and_truth') or not hasattr(self.model, 'decode_head'):
+            raise TypeError(
+                'protocols of failing sensors are of a MultimodalEncoderDecoder; got a '
+                f'{type(self.model).__name__}.'
+            )
+        self.seed = seed
+        self.modalities = tuple(self.model.backbone.use)
+        self.head = self.model.decode_head
+        self.trusts = getattr(self.head, 'combine', None) == TRUST
+        if self.trusts and not self.head.ensemble.trust.calibrated:
+            raise ValueError(
+                f'the trust of {checkpoint} is not calibrated: train to the end with a TrustHook.'
+            )
+        self._rules: dict[str, Any] = {}
+        if self.trusts:
+            self._fit_rivals()
+        self._clean: dict[str, Tensor] = {}
+        self._clean_scores: list[float] = []
+
+    def conditions(
+        self,
+        protocols: Sequence[str],
+        kinds: Sequence[str] | None = None,
+        severities: Sequence[int] = (3,),
+    ) -> list[Condition]:
+        """Clean samples, then what the protocols ask for.
+
+        Raises:
+            ValueError: If a protocol or a kind is unknown.
+        """
+        found = [Condition('clean', 'clean')]
+        for protocol in protocols:
+            if protocol != KINDS:
+                found += [
+                    Condition(f.name, protocol, f.broken, failure=f)
+                    for f in failures_of(protocol, self.modalities)
+                ]
+                continue
+            known = applicable(self.modalities)
+            for kind in known if kinds is None else kinds:
+                name, _, severity = kind.partition(':')
+                if name not in known:
+                    raise ValueError(f'degradations are {sorted(known)}; got {kind!r}.')
+                plain, key = known[name]
+                broken = ('rgb',) if plain.startswith('rgb') else (key,)
+                if plain == 'swapped':
+                    broken = ('rgb', key)
+                seen = plain not in ('rgb_frozen', 'depth_frozen', 'shift', 'rotate')
+                for s in (int(severity),) if severity else severities:
+                    found.append(Condition(f'{name}:{s}', KINDS, broken, s, seen=seen))
+        return found
+
+    def run(self, conditions: Sequence[Condition]) -> list[dict[str, Any]]:
+        """Every rule under every condition; the first one must be the clean one."""
+        lines: list[dict[str, Any]] = []
+        for condition in tqdm(conditions, desc='failures', unit='condition'):
+            lines += self.evaluate(condition)
+        return lines
+
+    @torch.no_grad()
+    def evaluate(self, condition: Condition) -> list[dict[str, Any]]:
+        """One line per rule: metrics, calibration, and of the trust its alarm."""
+        loader = self._loader(condition)
+        evaluators: dict[str, Evaluator] = {}
+        pixels: dict[str, _Pixels] = {}
+        classwise: dict[str, list[tuple[Tensor, Tensor]]] = {}
+        trusts: list[TrustOutput] = []
+        for batch, samples, rules, trust in self._predictions(loader, condition):
+            labels = self._labels(samples, next(iter(rules.values())).shape[-2:])
+            known = labels != self.head.ignore_index
+            for name, p in rules.items():
+                if name not in evaluators:
+                    evaluators[name] = Evaluator(copy.deepcopy(self.config.val_evaluator))
+                    evaluators[name].dataset_meta = loader.dataset.metainfo
+                    pixels[name], classwise[name] = _Pixels([], []), []
+                self._score(evaluators[name], p, samples, batch)
+                sure, said = p.max(dim=1)
+                pixels[name].confidence.append(sure[known])
+                pixels[name].correct.append((said == labels)[known])
+                some = p.movedim(1, -1)[known][:: self._stride]
+                classwise[name].append((some, labels[known][:: self._stride]))
+            if trust is not None:
+                trusts.append(trust)
+        found = []
+        for name, evaluator in evaluators.items():
+            line = dataclasses.asdict(condition) | {'rule': name}
+            line.pop('failure')
+            with quiet_hosts():
+                metrics = evaluator.evaluate(len(loader.dataset))
+            line['metrics'] = {k: float(v) for k, v in metrics.items()}
+            line.update(self._calibration(name, condition, pixels[name], classwise[name]))
+            if name == TRUST and trusts:
+                line.update(self._alarms(condition, trusts))
+            found.append(line)
+        return found
+
+    _stride = 8  # pixels between those that the class-wise error is taken of
+
+    def _predictions(self, loader: Any, condition: Condition) -> Iterator[Any]:
+        for batch in loader:
+            data = self.model.data_preprocessor(batch, training=False)
+            inputs, samples = data['inputs'], data['data_samples']
+            if condition.failure is not None:
+                inputs = condition.failure.apply(
+                    inputs, self.model.data_preprocessor.channels, self.seed
+                )
+            metas = [dict(s.metainfo) for s in samples]
+            features, _ = self.model.encode(inputs, metas)
+            read, _, _ = self.model.merge(features, self.model.presence(metas))
+            if not self.trusts:
+                logits = self.head.forward(read)
+                yield batch, samples, {PREDICTION: logits.softmax(dim=1)}, None
+                continue
+            by_head = torch.stack(list(self.head.logits(read).values()))
+            described = self.head.describe(features)
+            p, trust = self.head.ensemble(described, list(by_head.softmax(dim=2)))
+            yield batch, samples, {TRUST: p, **self._others(by_head, described, condition)}, trust
+
+    def _others(
+        self, by_head: Tensor, described: Mapping[str, Tensor], condition: Condition
+    ) -> dict[str, Tensor]:
+        p, count = by_head.softmax(dim=2), len(self.modalities)
+        experts = by_head[:count]
+        weights = self.head.ensemble.weights
+        return {
+            'mean': p[:count].mean(dim=0),
+            'mean of all': p.mean(dim=0),
+            'fused': p[-1],
+            **dict(zip(self.modalities, p)),
+            'temperature': self._rules['temperature'](experts),
+            'noisy-or': self._rules['noisy-or'](experts),
+            'energy': self._rules['energy'](experts),
+            'mahalanobis': self._rules['mahalanobis'](experts, described),
+            'told': rivals.oracle_mixture(p, weights, condition.broken),
+            'told, one frame': rivals.oracle_mixture(
+                p, weights, condition.broken, blamable=condition.seen
+            ),
+        }
+
+    def _fit_rivals(self) -> None:
+        """Show the rivals what the trust was shown: clean samples that were not trained on."""
+        held = next(
+            (h for h in self.config.custom_hooks if h['type'].endswith('TrustHook')), {}
+        ).get('hold_out', 100)
+        seen, held_out, logits, labels = {}, {}, [], []
+        for kept in (True, False):
+            described: dict[str, list[Tensor]] = {m: [] for m in self.modalities}
+            loader = Runner.build_dataloader(held_out_loader(self.config, held, kept=kept))
+            for batch in tqdm(loader, desc='rivals: ' + ('seen' if kept else 'held out')):
+                if kept and sum(map(len, described[self.modalities[0]])) >= FITTED:
+                    break
+                with torch.no_grad():
+                    data = self.model.data_preprocessor(batch, training=False)
+                    samples = data['data_samples']
+                    features, _ = self.model.encode(data['inputs'], [s.metainfo for s in samples])
+                    for m, windows in self.head.describe(features).items():
+                        described[m].append(windows)
+                    if not kept:
+                        read, _, _ = self.model.merge(features)
+                        found = torch.stack(list(self.head.logits(read).values()))
+                        truth = self._labels(samples, found.shape[-2:])
+                        known = truth != self.head.ignore_index
+                        rows = found[: len(self.modalities)].movedim(2, -1)[:, known]
+                        logits.append(rows[:, :: self._stride])
+                        labels.append(truth[known][:: self._stride])
+            joined = {m: torch.cat(parts) for m, parts in described.items()}
+            if kept:
+                seen = joined
+            else:
+                held_out = joined
+        stacked, truth = torch.cat(logits, dim=1), torch.cat(labels)
+        temperature, noisy_or = rivals.TemperatureScaling(), rivals.NoisyOr()
+        temperature.fit(stacked, truth)
+        noisy_or.fit(stacked)
+        gate = rivals.MahalanobisGate(self.head.ensemble.trust.rate)
+        gate.fit(seen, held_out)
+        self._rules = {
+            'temperature': temperature, 'noisy-or': noisy_or,
+            'energy': rivals.EnergyWeights(), 'mahalanobis': gate,
+        }  # fmt: skip
+
+    def _score(self, evaluator: Evaluator, p: Tensor, samples: Any, batch: Any) -> None:
+        metas = [s.metainfo for s in samples]
+        single = next(iter(self.head.heads.values())) if hasattr(self.head, 'heads') else self.head
+        logits = single.predict_by_feat(p.clamp(min=1e-9).log(), metas)
+        predicted = self.model.postprocess_result(logits, copy.copy(samples))
+        evaluator.process(data_samples=predicted, data_batch=batch)
+
+    def _labels(self, samples: Any, size: Sequence[int]) -> Tensor:
+        labels = torch.stack([s.gt_sem_seg.data for s in samples])
+        if labels.shape[-2:] != samples[0].img_shape[:2]:  # evaluated at the original size
+            labels = F.interpolate(labels.float(), samples[0].img_shape[:2])
+        return F.interpolate(labels.float(), tuple(size))[:, 0].long()
+
+    def _calibration(
+        self, rule: str, condition: Condition, pixels: _Pixels, some: list[tuple[Tensor, Tensor]]
+    ) -> dict[str, float]:
+        confidence = torch.cat(pixels.confidence)
+        sure, right = confidence.double().numpy(), torch.cat(pixels.correct).numpy()
+        found = {
+            'ece': calibration.expected_calibration_error(sure, right),
+            'classwise_ece': calibration.classwise_calibration_error(
+                torch.cat([p for p, _ in some]).numpy(), torch.cat([y for _, y in some]).numpy()
+            ),
+            'aurc': calibration.area_under_risk_coverage(sure, right),
+            'accuracy_at_90': calibration.accuracy_at_coverage(sure, right),
+        }
+        if condition.protocol == 'clean':
+            self._clean[rule] = confidence
+        elif condition.protocol == 'emm' and rule in self._clean:
+            found['cml_violations'] = calibration.confidence_violations(
+                self._clean[rule].double().numpy(), sure
+            )
+        return found
+
+    def _alarms(self, condition: Condition, trusts: list[TrustOutput]) -> dict[str, Any]:
+        scores = torch.cat([t.score for t in trusts]).tolist()
+        if condition.protocol == 'clean':
+            self._clean_scores = scores
+        states = torch.cat([t.states for t in trusts]).mean(dim=0)
+        found: dict[str, Any] = {
+            'alarms': float(torch.cat([t.alarm for t in trusts]).float().mean()),
+            'trust': dict(
+                zip(self.modalities, torch.cat([t.trust for t in trusts]).mean(dim=0).tolist())
+            ),
+            'states': dict(zip(self.head.ensemble.trust.states, states.tolist())),
+        }
+        if condition.protocol != 'clean' and self._clean_scores:
+            finite = np.nan_to_num(scores, posinf=1e9)
+            found['auroc'] = auroc(self._clean_scores, list(finite))
+            found['fpr95'] = fpr_at_95(self._clean_scores, list(finite))
+        return found
+
+    def _loader(self, condition: Condition) -> Any:
+        loader = in_order(copy.deepcopy(self.config.val_dataloader))
+        loader['num_workers'], loader['persistent_workers'] = 0, False
+        loader.pop('prefetch_factor', None)
+        if condition.protocol == KINDS:
+            pipeline = loader['dataset']['pipeline']
+            units = {m: unit_of(self.model.data_preprocessor, m) for m in self.modalities}
+            step = frame_degradation(
+                pipeline, self.modalities, condition.name.partition(':')[0], condition.severity,
+                self.seed, units,
+            )  # fmt: skip
+            loader['dataset']['pipeline'] = with_degradation(pipeline, step)
+        if condition.failure is None and self._is_cached(loader['dataset']):
+            loader['dataset'] = {
+                'type': 'mango_mm.CachedFeatures', 'dataset': loader['dataset'],
+                'cache': self.config.feature_cache,
+            }  # fmt: skip
+        return Runner.build_dataloader(loader)
+
+    def _is_cached(self, dataset: Mapping[str, Any]) -> bool:
+        """Whether the config's cache has a data set: what is not in it is made from images."""
+        folder = self.config.get('feature_cache')
+        if not folder or not Path(folder).is_dir():
+            return False
+        manifest = read_manifest(folder)
+        return manifest['weights'] == self.model.frozen_weights() and any(
+            split['recipe'] == recipe_of(dataset) for split in manifest['splits'].values()
+        )
+
+
+def all_protocols() -> tuple[str, ...]:
+    """What ``--protocol`` may name."""
+    return (*PROTOCOLS, KINDS)

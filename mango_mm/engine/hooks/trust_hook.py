@@ -1,0 +1,178 @@
+"""Trust hook: fits and calibrates, at the end of a training, whom the model will believe."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import Tensor
+from tqdm import tqdm
+
+from mango_mm.explicit.fit_trust import fit_trust
+from mango_mm.pipelines import held_out_loader
+from mango_mm.registry import HOOKS
+
+__all__ = ['TrustHook']
+
+
+@HOOKS.register_module()
+class TrustHook(Hook):
+    """Makes ``combine='trust'`` work: one training gives a model that knows its sensors.
+
+    After the last iteration, before its checkpoint is saved and validated,
+
+    1. the descriptors and the density are fitted to features of the training samples, augmented
+       as in the training and as they are; nothing else is changed;
+    2. what is usual, and the prior, are set on ``hold_out`` clean samples that were not trained on;
+    3. the weights of the predictions in every state are learned on the same.
+
+    No failure is ever shown. Whoever trains with ``mango_mm.apis.train`` (``tools/train.py``) has
+    the last ``hold_out`` samples of the training list taken out of the training; with another
+    script, ``train_dataloader.dataset`` has to be a ``DatasetPart`` that leaves them out.
+
+    Args:
+        hold_out: Clean samples to calibrate on, the last of the training list.
+        iterations: Of the density.
+        batch_size: Of the density.
+        learning_rate: The highest of AdamW's one-cycle schedule.
+        samples: Most training samples whose features are kept, augmented and plain each.
+        seed: Of the density's start, order and noise.
+    """
+
+    priority = 'NORMAL'  # before the checkpoint is saved
+
+    def __init__(
+        self,
+        hold_out: int = 100,
+        iterations: int = 1000,
+        batch_size: int = 16,
+        learning_rate: float = 2e-3,
+        samples: int = 2000,
+        seed: int = 0,
+    ) -> None:
+        self.hold_out, self.iterations, self.batch_size = hold_out, iterations, batch_size
+        self.learning_rate, self.samples, self.seed = learning_rate, samples, seed
+
+    def before_train(self, runner: Any) -> None:
+        """Find out what is missing before anything is trained."""
+        trust = _model(runner).trusted_ensemble.trust
+        if trust.calibrated and runner.iter < runner.max_iters:
+            trust.calibrated.fill_(value=False)  # the encoders will be others
+        dataset = runner.train_dataloader.dataset
+        if getattr(dataset, 'part', None) != (None, -self.hold_out):
+            raise ValueError(
+                f'TrustHook calibrates on {self.hold_out} samples that are not trained on: train '
+                'with tools/train.py, or let train_dataloader.dataset be dict(type='
+                f"'mango_mm.DatasetPart', part=(None, -{self.hold_out}), dataset=...); got a "
+                f'{type(dataset).__name__}.'
+            )
+        if _is_main():
+            Runner.build_dataloader(self._plain(runner, kept=False))  # a cache may lack them
+
+    def after_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        if runner.iter + 1 < runner.max_iters:
+            return
+        ensemble = _model(runner).trusted_ensemble
+        if _is_main():
+            self.fit(runner)
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            for value in ensemble.state_dict().values():
+                torch.distributed.broadcast(value, 0)
+
+    def fit(self, runner: Any) -> None:
+        """Fit, calibrate and stack, on this process alone."""
+        model = _model(runner)
+        ensemble = model.trusted_ensemble
+        training = model.training
+        model.eval()
+        random = torch.get_rng_state()
+        try:
+            with torch.autocast('cuda', enabled=False), torch.autocast('cpu', enabled=False):
+                seen = self._seen(runner)
+                ensemble.trust.fit_descriptors(seen)
+                fit_trust(
+                    ensemble.trust, seen, self.iterations, self.batch_size,
+                    self.learning_rate, self.seed,
+                )  # fmt: skip
+                described, likelihoods = _gather(
+                    model, self._plain(runner, kept=False), None, 'calibrate', labelled=True
+                )
+                ensemble.trust.calibrate(described)
+                ensemble.weights.fit(likelihoods)
+        finally:
+            torch.set_rng_state(random)
+            model.train(training)
+        states = dict(zip(ensemble.trust.states, ensemble.weights.weights.tolist()))
+        said = {s: [round(w, 3) for w in row] for s, row in states.items()}
+        runner.logger.info(
+            f'trust is calibrated on {self.hold_out} held-out samples, false alarms at most '
+            f'{ensemble.trust.rate:.0%}; weights of {[*ensemble.modalities, "fused"]} by state: '
+            f'{said}'
+        )
+
+    def _seen(self, runner: Any) -> dict[str, Tensor]:
+        augmented = runner.cfg.train_dataloader.to_dict()
+        augmented['num_workers'], augmented['persistent_workers'] = 0, False
+        model = _model(runner)
+        first, _ = _gather(model, augmented, self.samples, 'features, augmented')
+        plain, _ = _gather(model, self._plain(runner, kept=True), self.samples, 'features, plain')
+        return {m: torch.cat([first[m], plain[m]]) for m in first}
+
+    def _plain(self, runner: Any, *, kept: bool) -> dict[str, Any]:
+        return held_out_loader(runner.cfg, self.hold_out, kept=kept)
+
+
+def _model(runner: Any) -> Any:
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    if not hasattr(model, 'trusted_ensemble'):
+        raise TypeError(
+            'TrustHook needs a MultimodalEncoderDecoder or a MultimodalClassifier; got a '
+            f'{type(model).__name__}.'
+        )
+    return model
+
+
+@torch.no_grad()
+def _gather(
+    model: Any, loader: dict[str, Any], most: int | None, what: str, *, labelled: bool = False
+) -> tuple[dict[str, Tensor], Tensor]:
+    """Described windows of a loader's samples, and the likelihoods of the truth if asked for."""
+    described: dict[str, list[Tensor]] = {}
+    likelihoods: list[Tensor] = []
+    built = Runner.build_dataloader(loader, seed=0)
+    total = len(built.dataset) if most is None else most
+    if built.sampler.__class__.__name__ == 'DefaultSampler':
+        total = min(total, len(built.dataset))
+    with tqdm(total=total, desc=f'trust: {what}', unit='sample') as bar:
+        for batch in _enough(built, total):
+            data = model.data_preprocessor(batch, training=False)
+            windows, truth = model.sensors_and_truth(
+                data['inputs'], data['data_samples'], labelled=labelled
+            )
+            for m, x in windows.items():
+                described.setdefault(m, []).append(x)
+            if truth is not None:
+                likelihoods.append(truth)
+            bar.update(min(len(x), total - bar.n))
+    joined = {m: torch.cat(parts)[:total] for m, parts in described.items()}
+    return joined, torch.cat(likelihoods) if labelled else torch.empty(0)
+
+
+def _enough(loader: Any, total: int) -> Iterator[Any]:
+    """Batches of a loader, endless or not, until ``total`` samples have come."""
+    batches = -(-total // max(1, loader.batch_size or 1))
+    return itertools.islice(iter(loader), batches)
+
+
+def _is_main() -> bool:
+    distributed = torch.distributed
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return True
+    return distributed.get_rank() == 0

@@ -1,0 +1,58 @@
+"""Fits the density of a trust to the windows of training samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from mango_mm.explicit.trust import SensorTrust
+
+__all__ = ['fit_trust']
+
+WEIGHT_DECAY = 0.05
+
+
+def fit_trust(
+    trust: SensorTrust,
+    described: Mapping[str, Tensor],
+    iterations: int,
+    batch_size: int = 16,
+    learning_rate: float = 2e-3,
+    seed: int = 0,
+) -> None:
+    """Fit a trust's density to windows (N, W, F) of each modality; the descriptors are fitted.
+
+    Raises:
+        FloatingPointError: If the loss stops being finite.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    torch.manual_seed(seed)
+    trust.density.flow.reset_parameters()
+    with torch.no_grad():
+        tokens = trust.tokens(described)
+    parameters = [p for p in trust.density.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, learning_rate, weight_decay=WEIGHT_DECAY)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, iterations)
+    count = len(next(iter(tokens.values())))
+    trust.density.train()
+    with torch.enable_grad(), tqdm(total=iterations, desc='fit trust', unit='it') as bar:
+        for _ in range(iterations):
+            rows = torch.randint(count, (batch_size,), generator=generator)
+            loss = trust.density.loss({m: x[rows] for m, x in tokens.items()})
+            if not torch.isfinite(loss):
+                raise FloatingPointError(
+                    f'the loss of the trust is {float(loss.detach())} at iteration {bar.n + 1}; '
+                    'lower its learning_rate.'
+                )
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+            optimizer.step()
+            schedule.step()
+            bar.update()
+            bar.set_postfix(nats_per_dim=f'{float(loss.detach()):.3f}')
+    optimizer.zero_grad()
+    trust.density.eval()

@@ -1,0 +1,400 @@
+"""Which sensors work? The posterior over their states, from the exact likelihoods of one flow.
+
+A sample's sensors are in an unknown state:
+
+    ok         all work                         ln p(x)
+    m apart    m's picture is a usual one,      ln p(x without m) + ln p(x_m)
+               but not of what the others see
+    m broken   m shows anything                 ln p(x without m) + ln q(x_m)
+
+q broad. Against `ok` the log-odds are two differences that :class:`SensorDensity` knows exactly:
+
+    m apart    -i_m(x),  i_m = ln p(x) - ln p(x without m) - ln p(x_m)
+    m broken   -i_m(x) + [ln q(x_m) - ln p(x_m)]
+
+so that *the information raises the alarm, and the modality's own likelihood lays the blame*. Of two
+modalities the two `apart` are one state: from one frame nobody can tell which camera is frozen.
+:func:`state_log_odds` is that rule; with the densities themselves it is Bayes'.
+
+Likelihoods of thousands of dimensions are far too sure, and what breaks smoothly (a black frame) is
+*more* likely than what works (Nalisnick et al., 2019). So each difference is judged by how usual
+it is on clean samples that were not trained on: the density of states of Morningstar et al.
+(AISTATS 2021, https://arxiv.org/abs/2006.09273). A statistic s with a Gaussian N(mu, C) there has
+under a broken sensor the same Gaussian, wider by a factor `breadth`, r:
+
+    ln q(s) - ln p(s) = d^2 / 2 (1 - 1 / r^2) - k ln r,     d^2 = (s - mu)' C^-1 (s - mu), k numbers
+
+and the information counts only where it is less than usual. The prior odds of `ok` are set by the
+conformal quantile of the clean samples' scores (Vovk et al., 2005): on fresh clean samples the
+alarm, P(ok | x) < 1/2, is false at most at the stated ``rate``. No failure is ever shown to it.
+
+Shape letters: B batch, M modalities, S states, W windows, U numbers of a modality's own statistic.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from mango_mm.explicit.sensor_density import SensorDensity
+from mango_mm.explicit.window_descriptor import WindowDescriptor
+
+__all__ = ['SensorTrust', 'TrustOutput', 'conformal_quantile', 'state_log_odds', 'state_names']
+
+MOST = 5  # modalities: what is usual is kept for each of their 2^M subsets
+SHRINKAGE = 0.1  # of own statistics' covariances towards their diagonal
+UPPER = 8  # the most unusual eighth of the windows is a statistic of its own
+
+
+def state_names(modalities: Sequence[str]) -> tuple[str, ...]:
+    """``ok``, ``<m> broken`` for each, and ``apart`` of two modalities or ``<m> apart`` of more."""
+    broken = [f'{m} broken' for m in modalities]
+    apart = ['apart'] if len(modalities) == 2 else [f'{m} apart' for m in modalities]
+    return ('ok', *broken, *apart)
+
+
+def state_log_odds(apart: Tensor, broken: Tensor) -> Tensor:
+    """Log-odds of every state against ``ok``, (..., S), in the order of :func:`state_names`.
+
+    Args:
+        apart: -i_m, or what stands for it, (..., M).
+        broken: ln q(x_m) - ln p(x_m), or what stands for it, (..., M).
+    """
+    two = apart.shape[-1] == 2
+    return torch.cat(
+        [torch.zeros_like(apart[..., :1]), apart + broken, apart.mean(-1, True) if two else apart],
+        dim=-1,
+    )
+
+
+def conformal_quantile(scores: Tensor, rate: float) -> Tensor:
+    """What a further score of the same kind exceeds with probability ``rate`` at most.
+
+    Args:
+        scores: Of n samples, (n,).
+        rate: In (0, 1).
+
+    Raises:
+        ValueError: If n is too small to promise that, or a score is not finite.
+    """
+    if not 0 < rate < 1:
+        raise ValueError(f'rate must lie in (0, 1); got {rate}.')
+    rank = math.ceil((len(scores) + 1) * (1 - rate))
+    if rank > len(scores):
+        needed = math.ceil(1 / rate) - 1
+        raise ValueError(
+            f'a false alarm rate of {rate} takes {needed} clean samples or more; got {len(scores)}.'
+        )
+    if not scores.isfinite().all():
+        raise ValueError('scores of clean samples must be finite.')
+    return scores.sort().values[rank - 1]
+
+
+@dataclasses.dataclass
+class TrustOutput:
+    """What :class:`SensorTrust` says of a batch.
+
+    Attributes:
+        states: P(state | x), (B, S), in the order of :func:`state_names`.
+        trust: That each modality works and belongs to the others, (B, M), in [0, 1]. Where two do
+            not belong together, each is the wrong one with the same probability.
+        alarm: Whether P(ok | x) < 1/2, bool (B,).
+        score: Log-odds of anything but ``ok``, (B,); the alarm is raised above 0.
+        maps: As ``trust``, of every window, (B, M, h, w).
+    """
+
+    states: Tensor
+    trust: Tensor
+    alarm: Tensor
+    score: Tensor
+    maps: Tensor
+
+
+class SensorTrust(nn.Module):
+    """Windows' descriptors, their density, what is usual of it, and the posterior over states.
+
+    Args:
+        modalities: Their names; two to five.
+        features: Numbers of a window, of all or of each modality:
+            :func:`~mango_mm.explicit.window_descriptor.describe_windows` makes two per channel.
+        grid: Windows along height and width.
+        directions: Principal directions of a window that the flow learns.
+        bands: Of the energy that they leave over.
+        depth: Blocks of the flow.
+        noise: See :class:`SensorDensity`.
+        rate: False alarms on clean samples, at most.
+        breadth: r, see above.
+
+    Raises:
+        ValueError: If a number is out of its range.
+
+    Example:
+        >>> trust = SensorTrust(('rgb', 'depth'), features=12, grid=(2, 3), directions=4)
+        >>> clean = {m: torch.randn(60, 6, 12) for m in ('rgb', 'depth')}
+        >>> trust.fit_descriptors(clean)
+        >>> trust.calibrate(clean)
+        >>> out = trust(clean)
+        >>> out.states.shape, out.maps.shape, bool(out.alarm.float().mean() <= 0.05)
+        (torch.Size([60, 4]), torch.Size([60, 2, 2, 3]), True)
+    """
+
+    descriptors: nn.ModuleDict
+    calibrated: Tensor
+    own_mean: Tensor
+    own_precision: Tensor
+    information_mean: Tensor
+    information_deviation: Tensor
+    prior: Tensor
+    window_own: Tensor
+    window_information: Tensor
+    window_prior: Tensor
+
+    def __init__(
+        self,
+        modalities: Sequence[str],
+        features: int | Mapping[str, int],
+        grid: tuple[int, int],
+        *,
+        directions: int = 64,
+        bands: int = 2,
+        depth: int = 2,
+        noise: float = 0.1,
+        rate: float = 0.02,
+        breadth: float = 5.0,
+    ) -> None:
+        super().__init__()
+        self.modalities, self.grid = tuple(modalities), (int(grid[0]), int(grid[1]))
+        count, windows = len(self.modalities), self.grid[0] * self.grid[1]
+        if count > MOST or not breadth > 1 or not 0 < rate < 1:
+            raise ValueError(
+                f'trust is of at most {MOST} modalities, with breadth above 1 and rate in (0, 1); '
+                f'got {count}, {breadth} and {rate}.'
+            )
+        self.rate, self.breadth = rate, breadth
+        numbers = features if isinstance(features, Mapping) else dict.fromkeys(modalities, features)
+        directions = min(directions, *numbers.values())
+        self.descriptors = nn.ModuleDict(
+            {m: WindowDescriptor(numbers[m], windows, directions, bands) for m in self.modalities}
+        )
+        self.density = SensorDensity(modalities, directions, self.grid, depth=depth, noise=noise)
+        per_window, subsets = 1 + bands, 2**count
+        own = 2 * per_window if windows > 1 else per_window
+        for name, value in {
+            'own_mean': torch.zeros(count, own),
+            'own_precision': torch.eye(own).repeat(count, 1, 1),
+            'information_mean': torch.zeros(subsets, count),
+            'information_deviation': torch.ones(subsets, count),
+            'prior': torch.zeros(subsets),
+            'window_own': torch.ones(2, count, per_window),  # means and deviations
+            'window_information': torch.ones(2, subsets, count),
+            'window_prior': torch.zeros(subsets),
+        }.items():
+            self.register_buffer(name, value.double())
+        self.register_buffer('calibrated', torch.zeros((), dtype=torch.bool))
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """Names of the states, in the order of :attr:`TrustOutput.states`."""
+        return state_names(self.modalities)
+
+    def fit_descriptors(self, described: Mapping[str, Tensor]) -> None:
+        """Set every modality's principal directions from windows of many samples, (N, W, F)."""
+        for m in self.modalities:
+            self._descriptor(m).fit(described[m])
+
+    def _descriptor(self, modality: str) -> WindowDescriptor:
+        return cast(WindowDescriptor, self.descriptors[modality])
+
+    def tokens(self, described: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What the flow learns of windows (B, W, F) of each modality, (B, W, D)."""
+        return {m: descriptor(described[m])[0] for m, descriptor in self.descriptors.items()}
+
+    @torch.no_grad()
+    def calibrate(self, described: Mapping[str, Tensor]) -> None:
+        """Set what is usual from clean samples that the model was not trained on.
+
+        Args:
+            described: (N, W, F) of each modality.
+
+        Raises:
+            ValueError: If they are too few for the stated rate, or not finite.
+        """
+        count = len(self.modalities)
+        for m in self.modalities:
+            if not described[m].isfinite().all():
+                raise ValueError(f'clean samples must be finite; those of {m!r} are not.')
+        number = len(described[self.modalities[0]])
+        conformal_quantile(torch.zeros(number), self.rate)  # says if they are too few
+        everyone = self._subset(torch.ones(1, count, dtype=torch.bool))
+        for bits in sorted(range(1, 2**count), key=lambda b: b != int(everyone)):
+            present = torch.tensor([[bool(bits >> i & 1) for i in range(count)]]).repeat(number, 1)
+            own, information, windows = self._statistics(described, present)
+            if bits == int(everyone):
+                self._calibrate_own(own, windows)
+            self.information_mean[bits] = information.mean(dim=(0, 2))
+            deviation = information.mean(dim=2).std(dim=0)
+            self.information_deviation[bits] = deviation.clamp(min=1e-12)
+            smooth = _smoothed(information, self.grid)
+            self.window_information[0, bits] = smooth.mean(dim=(0, 2))
+            self.window_information[1, bits] = smooth.std(dim=(0, 2)).clamp(min=1e-12)
+            odds = self._sample_odds(own, information, present)
+            self.prior[bits] = conformal_quantile(_anything_but_ok(odds), self.rate)
+            odds = self._window_odds(windows, information, present)
+            self.window_prior[bits] = _anything_but_ok(odds).flatten().quantile(1 - self.rate)
+        self.calibrated.fill_(value=True)
+
+    def forward(
+        self, described: Mapping[str, Tensor], present: Tensor | None = None
+    ) -> TrustOutput:
+        """The posterior of a batch, without gradient.
+
+        A modality with a number that is not finite is broken, whatever else is seen.
+
+        Args:
+            described: Windows (B, W, F) of each modality.
+            present: Which a sample has, bool (B, M); None: all.
+
+        Raises:
+            RuntimeError: If it is not calibrated.
+        """
+        if not self.calibrated:
+            raise RuntimeError('this trust is not calibrated: call calibrate with clean samples.')
+        with torch.no_grad():
+            return self._posterior(described, present)
+
+    def _posterior(self, described: Mapping[str, Tensor], present: Tensor | None) -> TrustOutput:
+        first = described[self.modalities[0]]
+        if present is None:
+            present = torch.ones(len(first), len(self.modalities), dtype=torch.bool)
+        seen = present.to(first.device)
+        finite = torch.stack(
+            [described[m].isfinite().all(dim=(1, 2)) for m in self.modalities], dim=1
+        )
+        bad = seen & ~finite
+        clean = {m: x.nan_to_num(0.0, 0.0, 0.0) for m, x in described.items()}
+        own, information, windows = self._statistics(clean, seen & finite)
+        bits = self._subset(seen & finite)
+        odds = self._sample_odds(own, information, seen & finite)
+        local = self._window_odds(windows, information, seen & finite)
+        odds[:, 1:] -= self.prior[bits][:, None]
+        local[..., 1:] -= self.window_prior[bits][:, None, None]
+        odds[:, 1 : 1 + bad.shape[1]].masked_fill_(bad, torch.inf)
+        local[..., 1 : 1 + bad.shape[1]].masked_fill_(bad[:, None], torch.inf)
+        states, by_window = _softmax(odds), _softmax(local)
+        score = _anything_but_ok(odds)
+        maps = self._trust(by_window, seen[:, None]).transpose(1, 2).unflatten(2, self.grid)
+        return TrustOutput(
+            states=states.float(),
+            trust=self._trust(states, seen).float(),
+            alarm=score > 0,
+            score=score.float(),
+            maps=maps.float(),
+        )
+
+    def _trust(self, states: Tensor, present: Tensor) -> Tensor:
+        """That each modality works, (..., M), of states (..., S); 0 where it is absent."""
+        count = len(self.modalities)
+        apart = states[..., 1 + count :]
+        wrong = states[..., 1 : 1 + count] + (apart / 2 if apart.shape[-1] == 1 else apart)
+        return ((1 - wrong).clamp(0, 1)).masked_fill(~present, 0.0)
+
+    def _statistics(
+        self, described: Mapping[str, Tensor], present: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Own statistics (B, M, U), information (B, M, W) and own ones of windows (B, M, W, 1+E).
+
+        Per dimension, in nats.
+        """
+        tokens, energies = {}, []
+        for m, descriptor in self.descriptors.items():
+            tokens[m], energy = descriptor(described[m])
+            energies.append(energy)
+        alone, information = self.density.log_probs(tokens, present)
+        dim = tokens[self.modalities[0]].shape[2]
+        windows = torch.cat([-alone[..., None] / dim, torch.stack(energies, dim=1)], dim=-1)
+        means = windows.mean(dim=2)
+        if windows.shape[2] > 1:
+            most = max(1, windows.shape[2] // UPPER)
+            upper = windows.topk(most, dim=2).values.mean(dim=2)
+            own = torch.cat([means, upper], dim=-1)
+        else:
+            own = means
+        return own.double(), information.double() / dim, windows.double()
+
+    def _calibrate_own(self, own: Tensor, windows: Tensor) -> None:
+        self.own_mean.copy_(own.mean(dim=0))
+        for i in range(own.shape[1]):
+            covariance = torch.cov(own[:, i].T)
+            diagonal = covariance.diagonal().clamp(min=1e-12).diag()
+            shrunk = (1 - SHRINKAGE) * covariance + SHRINKAGE * diagonal
+            self.own_precision[i] = torch.linalg.inv(shrunk)
+        smooth = _smoothed_last(windows, self.grid)
+        self.window_own[0] = smooth.mean(dim=(0, 2))
+        self.window_own[1] = smooth.std(dim=(0, 2)).clamp(min=1e-12)
+
+    def _sample_odds(self, own: Tensor, information: Tensor, present: Tensor) -> Tensor:
+        bits = self._subset(present)
+        lack = self.information_mean[bits] - information.mean(dim=2)
+        lack = (lack / self.information_deviation[bits]).clamp(min=0)
+        off = own - self.own_mean
+        distance = torch.einsum('bmi,mij,bmj->bm', off, self.own_precision, off)
+        return self._odds(lack, distance, own.shape[2], present)
+
+    def _window_odds(self, windows: Tensor, information: Tensor, present: Tensor) -> Tensor:
+        """As :meth:`_sample_odds`, of every window with its neighbours, (B, W, S)."""
+        bits = self._subset(present)
+        mean, deviation = (x[bits][..., None] for x in self.window_information)
+        lack = (mean - _smoothed(information, self.grid)) / deviation
+        smooth = _smoothed_last(windows, self.grid)
+        mean, deviation = (x[:, None] for x in self.window_own)
+        distance = ((smooth - mean) / deviation).square().sum(dim=-1)
+        lack, distance = (x.transpose(1, 2) for x in (lack.clamp(min=0), distance))
+        return self._odds(lack, distance, windows.shape[3], present[:, None])
+
+    def _odds(self, lack: Tensor, distance: Tensor, numbers: int, present: Tensor) -> Tensor:
+        """Log-odds against ``ok`` of what is lacking and of distances, (..., M) each."""
+        share, width = (1 - self.breadth**-2) / 2, math.log(self.breadth)
+        odds = state_log_odds(share * lack.square() - width, share * distance - numbers * width)
+        count = len(self.modalities)
+        gone = ~present.expand(*odds.shape[:-1], count)
+        odds[..., 1 : 1 + count].masked_fill_(gone, -torch.inf)
+        # Who is alone cannot be apart; of two, both must be there.
+        alone = gone | (present.sum(dim=-1, keepdim=True) < 2)
+        apart = alone.any(dim=-1, keepdim=True) if count == 2 else alone
+        odds[..., 1 + count :].masked_fill_(apart, -torch.inf)
+        return odds
+
+    def _subset(self, present: Tensor) -> Tensor:
+        """The number of the subset of modalities that is there, (B,)."""
+        weights = 2 ** torch.arange(len(self.modalities), device=present.device)
+        return (present.long() * weights).sum(dim=1)
+
+
+def _anything_but_ok(odds: Tensor) -> Tensor:
+    return odds[..., 1:].logsumexp(dim=-1)
+
+
+def _softmax(odds: Tensor) -> Tensor:
+    """Probabilities of log-odds some of which may be infinite: those share everything."""
+    certain = odds == torch.inf
+    shared = certain.double() / certain.sum(dim=-1, keepdim=True).clamp(min=1)
+    some = certain.any(dim=-1, keepdim=True)
+    return torch.where(some, shared, odds.masked_fill(certain, 0.0).softmax(dim=-1))
+
+
+def _smoothed(x: Tensor, grid: tuple[int, int]) -> Tensor:
+    """(B, M, W), every window averaged with its neighbours."""
+    maps = x.unflatten(2, grid)
+    pool = nn.functional.avg_pool2d(maps, 3, stride=1, padding=1, count_include_pad=False)
+    return pool.flatten(2)
+
+
+def _smoothed_last(x: Tensor, grid: tuple[int, int]) -> Tensor:
+    """(B, M, W, E), likewise."""
+    parts = [_smoothed(part, grid) for part in x.unbind(dim=-1)]
+    return torch.stack(parts, dim=-1)

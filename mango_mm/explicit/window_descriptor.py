@@ -1,0 +1,111 @@
+"""What one modality shows in each window of a frame, in few numbers that a flow can learn.
+
+A window of every map of a pyramid is summed up by the mean and the deviation of each channel, so
+that coarse and fine stages both have a say: noise is seen in the fine ones, contents in the coarse.
+Of these numbers
+
+    tokens    are the first directions of their principal component analysis, whitened, and
+    energies  the logarithm of the mean square, whitened, of the directions that are left over, in
+              bands: what the tokens do not show. A broken sensor often leaves the directions in
+              which intact ones vary.
+
+Shape letters: B batch, C_i and (H_i, W_i) channels and size of stage i, W windows, F = 2 sum C_i
+numbers of a window, K directions, E bands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812  # the name everybody uses
+
+__all__ = ['WindowDescriptor', 'describe_windows']
+
+LARGEST = 8.0  # deviations, of a token: one that is far off is as far off as one can be
+FLOOR = 1e-3  # smallest variance of a direction, as a share of the mean one
+
+
+def describe_windows(pyramid: Sequence[Tensor], grid: tuple[int, int]) -> Tensor:
+    """Mean and deviation of every channel in every window, (B, W, F).
+
+    Args:
+        pyramid: (B, C_i, H_i, W_i).
+        grid: Windows along height and width.
+    """
+    found = []
+    for x in pyramid:
+        maps = x.float()
+        mean = F.adaptive_avg_pool2d(maps, grid)
+        square = F.adaptive_avg_pool2d(maps.square(), grid)
+        found += [mean, (square - mean.square()).clamp(min=0).sqrt()]
+    return torch.cat(found, dim=1).flatten(2).transpose(1, 2)
+
+
+class WindowDescriptor(nn.Module):
+    """Principal tokens and left-over energies of windows; fitted once, in closed form.
+
+    Args:
+        features: F.
+        windows: W: every window has a mean of its own (floors are below, ceilings above).
+        directions: K, at most F.
+        bands: E.
+
+    Raises:
+        ValueError: If K is not in 1..F.
+    """
+
+    center: Tensor
+    scale: Tensor
+    basis: Tensor
+
+    def __init__(self, features: int, windows: int, directions: int = 64, bands: int = 2) -> None:
+        super().__init__()
+        if not 1 <= directions <= features:
+            raise ValueError(f'directions must lie in 1..{features}; got {directions}.')
+        self.directions, self.bands = directions, bands
+        self.register_buffer('center', torch.zeros(windows, features))
+        self.register_buffer('scale', torch.ones(features))
+        self.register_buffer('basis', torch.eye(features))
+        # Each band has four times the directions of what is before it, the last has the rest.
+        inner = [min(features, directions * 4 ** (i + 1)) for i in range(bands - 1)]
+        self.edges = [directions, *inner, features]
+
+    @torch.no_grad()
+    def fit(self, described: Tensor) -> None:
+        """Set centre, scale and directions from windows of many samples, (S, W, F).
+
+        Raises:
+            ValueError: If there are fewer than two samples or a number is not finite.
+        """
+        if len(described) < 2 or not described.isfinite().all():
+            raise ValueError(
+                'a descriptor is fitted to finite features of two samples or more; got '
+                f'{len(described)} samples.'
+            )
+        center = described.mean(dim=0)
+        off = described - center
+        deviation = off.square().mean(dim=(0, 1)).sqrt()
+        seen = deviation > 1e-6 * deviation.max()
+        scale = torch.where(seen, 1 / deviation.clamp(min=1e-12), 0.0)  # a constant says nothing
+        rows = (off * scale).flatten(0, 1).double()
+        variances, directions = torch.linalg.eigh(rows.T @ rows / len(rows))
+        variances, directions = variances.flip(0), directions.flip(1)
+        floor = FLOOR * variances.mean()
+        self.center.copy_(center)
+        self.scale.copy_(scale)
+        self.basis.copy_(directions / variances.clamp(min=floor).sqrt())
+
+    def forward(self, described: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens (B, W, K), within +-8, and energies (B, W, E) of windows (B, W, F)."""
+        whitened = ((described - self.center) * self.scale) @ self.basis
+        tokens = LARGEST * torch.tanh(whitened[..., : self.directions] / LARGEST)
+        energies = []
+        for first, last in zip(self.edges, self.edges[1:]):
+            rest = whitened[..., first:last]
+            energy = (
+                rest.square().mean(dim=-1) if last > first else tokens.new_zeros(tokens.shape[:2])
+            )
+            energies.append((energy + 1e-6).log())
+        return tokens, torch.stack(energies, dim=-1)

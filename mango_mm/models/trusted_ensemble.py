@@ -1,0 +1,96 @@
+"""Experts, a fused prediction, and whom to believe: what heads with ``combine='trust'`` share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mango_mm.explicit.state_weights import StateWeights, mix
+from mango_mm.explicit.trust import SensorTrust, TrustOutput, state_names
+
+__all__ = ['TrustedEnsemble', 'describe_tokens', 'trust_of_sample']
+
+
+def describe_tokens(tokens: Tensor, mask: Tensor) -> Tensor:
+    """Mean and deviation of tokens (B, N, C) over those that are real, as one window (B, 1, 2 C).
+
+    Args:
+        tokens: (B, N, C).
+        mask: Real tokens, bool (B, N).
+    """
+    x, weight = tokens.float(), mask[..., None].float()
+    count = weight.sum(dim=1).clamp(min=1)
+    x = x.masked_fill(~mask[..., None], 0.0)
+    mean = x.sum(dim=1) / count
+    square = x.square().sum(dim=1) / count
+    deviation = (square - mean.square()).clamp(min=0).sqrt()
+    return torch.cat([mean, deviation], dim=1)[:, None]
+
+
+class TrustedEnsemble(nn.Module):
+    """Mixes predictions by the posterior over which sensors work.
+
+    Before ``TrustHook`` has fitted and calibrated it, at the end of a training, every prediction
+    of what a sample has counts alike, and nothing is said of trust.
+
+    Args:
+        modalities: Their names; each has a prediction, and there is a fused one.
+        features: The same as in :class:`~mango_mm.explicit.trust.SensorTrust`.
+        grid: Likewise.
+        **trust: Its other options.
+    """
+
+    def __init__(
+        self,
+        modalities: Sequence[str],
+        features: int | Mapping[str, int],
+        grid: Sequence[int],
+        **trust: Any,
+    ) -> None:
+        super().__init__()
+        self.trust = SensorTrust(modalities, features, (grid[0], grid[1]), **trust)
+        self.weights = StateWeights(modalities)
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Their names."""
+        return self.trust.modalities
+
+    def forward(
+        self,
+        described: Mapping[str, Tensor],
+        probabilities: Sequence[Tensor],
+        present: Tensor | None = None,
+    ) -> tuple[Tensor, TrustOutput | None]:
+        """One prediction of several, and what it rests on.
+
+        Args:
+            described: Windows (B, W, F) of each modality.
+            probabilities: (B, C, ...) of each modality, then the fused ones.
+            present: Which modalities a sample has, bool (B, M); None: all.
+        """
+        found = None
+        if self.trust.calibrated:
+            found = self.trust(described, present)
+            states = found.states
+        else:
+            states = probabilities[0].new_zeros(
+                len(probabilities[0]), len(state_names(self.modalities))
+            )
+            states[:, 0] = 1.0
+        return mix(torch.stack(list(probabilities)), self.weights(states, present)), found
+
+
+def trust_of_sample(trust: TrustOutput, index: int, modalities: Sequence[str]) -> dict[str, Any]:
+    """Of one sample: ``trust`` and ``states`` by name, ``alarm``, and ``trust_map`` (M, h, w)."""
+    names = state_names(modalities)
+    return {
+        'trust': {m: float(v) for m, v in zip(modalities, trust.trust[index])},
+        'states': {s: float(v) for s, v in zip(names, trust.states[index])},
+        'alarm': bool(trust.alarm[index]),
+        'alarm_score': float(trust.score[index]),
+        'trust_map': trust.maps[index],
+    }

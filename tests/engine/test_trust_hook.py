@@ -1,0 +1,157 @@
+"""One training gives a model that knows its sensors: the real Runner, on real files."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from mmengine.runner import Runner
+from PIL import Image
+from rooms import ROOT, SHORT, iterations, make_rooms, run
+
+from mango_mm.apis import load_config, train
+from mango_mm.apis import test as evaluate
+from mango_mm.apis.run import hold_out_for_trust
+from mango_mm.datasets.mini.write_rooms import write_rooms
+from mango_mm.inferencers import MangoInferencer
+
+CONFIG = ROOT / 'configs/mango/mango-trust-l1_small_1xb8-600it_mini-rooms-72x96.py'
+
+
+def options(**more):
+    known = {'True': True, 'False': False}
+    pairs = dict(o.split('=') for o in [*SHORT, *iterations(4, 4)])
+    short = {k: known.get(v, int(v) if v.isdigit() else v) for k, v in pairs.items()}
+    hook = dict(type='mango_mm.TrustHook', hold_out=9, iterations=4, batch_size=4, samples=16)
+    return {
+        **short,
+        'custom_hooks': [dict(type='mango_mm.RandomStateHook'), hook],
+        'model.decode_head.trust.rate': 0.1,
+        **more,
+    }
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('trust')
+    write_rooms(folder / 'rooms', train=15, val=3, size=(72, 96))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('MANGO_MINI_ROOMS', str(folder / 'rooms'))
+        runner = train(CONFIG, work_dir=folder / 'work', options=options())
+    return folder, runner
+
+
+@pytest.fixture
+def _rooms(trained, monkeypatch):
+    monkeypatch.setenv('MANGO_MINI_ROOMS', str(trained[0] / 'rooms'))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures('_rooms')
+def test_it_is_in_the_checkpoint_and_what_it_calibrates_on_was_not_trained_on(trained):
+    folder, runner = trained
+    ensemble = runner.model.trusted_ensemble
+    assert ensemble.trust.calibrated
+    assert len(runner.train_dataloader.dataset) == 15 - 9
+    kept = torch.load(folder / 'work/iter_4.pth', weights_only=False)['state_dict']
+    for name, value in ensemble.state_dict().items():
+        torch.testing.assert_close(kept[f'decode_head.ensemble.{name}'], value)
+    assert kept['decode_head.ensemble.weights.weights'].sum(1).tolist() == pytest.approx([1] * 4)
+    assert not torch.allclose(
+        kept['decode_head.ensemble.weights.weights'][0], torch.full((3,), 1 / 3).double()
+    )
+    # The plain training images alone were shown, and in the order of the list.
+    again = load_config(CONFIG, options=options())
+    hold_out_for_trust(again)
+    assert again.train_dataloader.dataset.part == (None, -9)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures('_rooms')
+def test_tests_and_inferencers_use_it(trained, tmp_path):
+    folder, _ = trained
+    found = evaluate(CONFIG, folder / 'work', work_dir=tmp_path, options=options(custom_hooks=[]))
+    assert 0 <= found['mIoU'] <= 100
+    infer = MangoInferencer(CONFIG, folder / 'work')
+    rooms = folder / 'rooms'
+    sample = {'rgb': rooms / 'rgb/000016.jpg', 'depth': rooms / 'depth/000016.png'}
+    result = infer(sample, show_dir=tmp_path)
+    assert set(result['trust']) == {'rgb', 'depth'}
+    assert result['trust_map']['depth'].shape == (3, 4)
+    assert isinstance(result['alarm'], bool)
+    assert 'trust in depth' in result['pictures']
+    assert (tmp_path / '000016.png').is_file()
+    # A sensor that shows nothing but noise is the less trusted one, and NaN an alarm.
+    noise = np.random.default_rng(0).integers(0, 255, (72, 96, 3), dtype=np.uint8)
+    result = infer({**sample, 'rgb': noise})
+    assert result['trust']['rgb'] < infer(sample)['trust']['rgb'] + 1e-6
+    missing = infer({**sample, 'depth': None})
+    assert missing['trust']['depth'] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures('_rooms')
+def test_a_resumed_training_calibrates_anew(trained, tmp_path):
+    folder, _ = trained
+    first = train(
+        CONFIG, work_dir=tmp_path / 'work',
+        options=options(**{'default_hooks.checkpoint.interval': 2, 'train_cfg.val_interval': 2}),
+    )  # fmt: skip
+    (tmp_path / 'work/iter_4.pth').unlink()
+    (tmp_path / 'work/last_checkpoint').write_text(str(tmp_path / 'work/iter_2.pth'))
+    kept = torch.load(tmp_path / 'work/iter_2.pth', weights_only=False)['state_dict']
+    assert not kept['decode_head.ensemble.trust.calibrated']
+    again = train(
+        CONFIG, work_dir=tmp_path / 'work', resume=True,
+        options=options(**{'default_hooks.checkpoint.interval': 2, 'train_cfg.val_interval': 2}),
+    )  # fmt: skip
+    expected = first.model.trusted_ensemble.state_dict()
+    for name, value in again.model.trusted_ensemble.state_dict().items():
+        torch.testing.assert_close(value, expected[name], msg=name)
+
+
+@pytest.mark.slow
+def test_the_protocols_run_on_it_and_name_every_rival(trained, tmp_path):
+    folder, _ = trained
+    config = tmp_path / 'config.py'
+    config.write_text(
+        f"_base_ = '{CONFIG}'\nmodel = dict(decode_head=dict(trust=dict(rate=0.1)))\n"
+        "custom_hooks = [dict(type='mango_mm.TrustHook', hold_out=9)]\n"
+    )
+    done = run(
+        folder / 'rooms', ROOT / 'tools/analyse/robustness.py', config, folder / 'work',
+        '--out', tmp_path / 'out', '--protocol', 'emm', 'nm', 'kinds',
+        '--kinds', 'rgb_noise:3', 'depth_frozen:3', '--cfg-options', *SHORT[3:7],
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    lines = json.loads((tmp_path / 'out/failures.json').read_text())
+    rules = {line['rule'] for line in lines}
+    assert {'trust', 'mean', 'fused', 'noisy-or', 'energy', 'temperature', 'mahalanobis'} <= rules
+    names = list(dict.fromkeys(line['name'] for line in lines))
+    assert names == [
+        'clean', 'no rgb', 'no depth', 'noise 0.1', 'noise 0.2', 'noise 0.5', 'rgb_noise:3',
+        'depth_frozen:3',
+    ]  # fmt: skip
+    by_cell = {(line['name'], line['rule']): line for line in lines}
+    alone = by_cell['no depth', 'rgb']['metrics']['mIoU']
+    assert by_cell['clean', 'rgb']['metrics']['mIoU'] == pytest.approx(alone)
+    assert by_cell['no depth', 'told']['metrics']['mIoU'] == pytest.approx(alone)
+    assert 0 <= by_cell['no depth', 'trust']['auroc'] <= 1
+    assert 'expected, each missing at 10%' in (tmp_path / 'out/table.md').read_text()
+    with Image.open(tmp_path / 'out/failures.png') as picture:
+        assert picture.size[0] > 500
+
+
+def test_a_training_that_could_not_calibrate_stops_before_it_starts(tmp_path, monkeypatch):
+    monkeypatch.setenv('MANGO_MINI_ROOMS', str(make_rooms(tmp_path / 'rooms')))
+    with pytest.raises(ValueError, match=r'part \(None, -9\) of 8 samples has none'):
+        train(CONFIG, work_dir=tmp_path / 'work', options=options())
+    config = load_config(CONFIG, work_dir=tmp_path / 'work', options=options())
+    config.experiment_name = f'trust-{tmp_path.name}'
+    with pytest.raises(ValueError, match='TrustHook calibrates on 9 samples that are not trained'):
+        Runner.from_cfg(config).train()
+    concat = ROOT / 'configs/concat/concat_small_1xb8-600it_mini-rooms-72x96.py'
+    hook = dict(type='mango_mm.TrustHook', hold_out=3)
+    plain = {k: v for k, v in options().items() if 'trust' not in k}
+    with pytest.raises(TypeError, match=r"needs an EnsembleHead\(combine='trust'\)"):
+        train(concat, work_dir=tmp_path / 'concat', options={**plain, 'custom_hooks': [hook]})
