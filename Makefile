@@ -9,7 +9,7 @@ RUN = $(VENV)/bin/python
 SEEDS ?= 0
 JOBS ?= 2
 
-.PHONY: setup demo demo-translation demo-imdb test test-slow soak check lint clean
+.PHONY: setup demo demo-translation demo-imdb demo-trust test test-slow soak check lint clean
 
 setup:
 	@$(PYTHON) tools/setup_env.py --venv $(VENV)
@@ -22,6 +22,9 @@ demo-translation: setup
 
 demo-imdb: setup
 	$(RUN) -W ignore tools/demo_imdb.py --seeds $(SEEDS)
+
+demo-trust: setup
+	$(RUN) -W ignore tools/demo_trust.py --seeds $(SEEDS)
 
 lint: setup
 	$(RUN) -m ruff format --check .

@@ -13,7 +13,8 @@ model = dict(
             window=(9, 12),
             depth=1,
             recipe='cross_modal',
-            layers=dict(num_heads=4),
+            normalize='restore',
+            layers=dict(gate_init=0.0, num_heads=4),
         ),
     ),
 )

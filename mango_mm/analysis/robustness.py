@@ -43,7 +43,7 @@ from mango_mm.models.tasks import recognition_task_of
 from mango_mm.pipelines import in_order, plain_training_loader
 from mango_mm.registry import DATASETS
 
-__all__ = ['Predictions', 'RobustnessCheck']
+__all__ = ['Predictions', 'RobustnessCheck', 'evaluate_quietly']
 
 HEADLINES = ('mIoU', 'macro_f1')
 
@@ -195,7 +195,7 @@ class RobustnessCheck:
         finally:
             handle.remove()
         joined = torch.cat(features).double().cpu().numpy()
-        metrics = _quietly(evaluator, len(joined)) if split != 'train' else {}
+        metrics = evaluate_quietly(evaluator, len(joined)) if split != 'train' else {}
         return Predictions({k: float(v) for k, v in metrics.items()}, scores, joined)
 
     def _recording(self) -> Any:
@@ -240,7 +240,7 @@ class RobustnessCheck:
         return found
 
 
-def _quietly(evaluator: Evaluator, size: int) -> dict[str, float]:
+def evaluate_quietly(evaluator: Evaluator, size: int) -> dict[str, float]:
     """Evaluate without the table per class that mmseg's metric logs every time."""
     logger = MMLogger.get_current_instance()
     level = logger.level

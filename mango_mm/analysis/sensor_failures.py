@@ -32,10 +32,10 @@ from torch.nn import functional as F  # noqa: N812  # the name everybody uses
 from tqdm import tqdm
 
 from mango_mm.analysis.degraded_pipeline import frame_degradation, unit_of, with_degradation
+from mango_mm.analysis.robustness import evaluate_quietly
 from mango_mm.apis.open_model import open_model
 from mango_mm.datasets.cached_features import read_manifest, recipe_of
 from mango_mm.datasets.degradations import applicable
-from mango_mm.engine.console_runner import quiet_hosts
 from mango_mm.evaluation.functional import calibration
 from mango_mm.evaluation.functional.detection import auroc, fpr_at_95
 from mango_mm.evaluation.functional.failures import PROTOCOLS, Failure, failures_of
@@ -87,6 +87,7 @@ class SensorFailures:
         checkpoint: File, or a work dir.
         options: Overrides of the config.
         seed: Of what is random in failures.
+        rules: Those that are scored; None: all.
 
     Raises:
         TypeError: If the model is no segmentor of ours.
@@ -100,6 +101,7 @@ class SensorFailures:
         checkpoint: str | Path,
         options: Mapping[str, Any] | None = None,
         seed: int = 0,
+        rules: Sequence[str] | None = None,
     ) -> None:
         self.config, self.model = open_model(config, checkpoint, options=options)
         if not hasattr(self.model, 'sensors_and_truth') or not hasattr(self.model, 'decode_head'):
@@ -107,7 +109,7 @@ class SensorFailures:
                 'protocols of failing sensors are of a MultimodalEncoderDecoder; got a '
                 f'{type(self.model).__name__}.'
             )
-        self.seed = seed
+        self.seed, self.rules = seed, rules
         self.modalities = tuple(self.model.backbone.use)
         self.head = self.model.decode_head
         self.trusts = getattr(self.head, 'combine', None) == TRUST
@@ -173,6 +175,8 @@ class SensorFailures:
             labels = self._labels(samples, next(iter(rules.values())).shape[-2:])
             known = labels != self.head.ignore_index
             for name, p in rules.items():
+                if self.rules is not None and name not in self.rules:
+                    continue
                 if name not in evaluators:
                     evaluators[name] = Evaluator(copy.deepcopy(self.config.val_evaluator))
                     evaluators[name].dataset_meta = loader.dataset.metainfo
@@ -189,8 +193,7 @@ class SensorFailures:
         for name, evaluator in evaluators.items():
             line = dataclasses.asdict(condition) | {'rule': name}
             line.pop('failure')
-            with quiet_hosts():
-                metrics = evaluator.evaluate(len(loader.dataset))
+            metrics = evaluate_quietly(evaluator, len(loader.dataset))
             line['metrics'] = {k: float(v) for k, v in metrics.items()}
             line.update(self._calibration(name, condition, pixels[name], classwise[name]))
             if name == TRUST and trusts:

@@ -10,7 +10,7 @@ from mmengine.dataset import Compose
 from torch import Tensor
 
 from mango_mm.datasets.mm_imdb import GENRES
-from mango_mm.inferencers.base import Inferencer, Result, Sample
+from mango_mm.inferencers.base import Inferencer, Result, Sample, trust_of
 from mango_mm.visualization.movies import draw_movie
 
 __all__ = ['MovieInferencer']
@@ -21,8 +21,9 @@ class MovieInferencer(Inferencer):
 
     A sample has ``image``, a path or an RGB array (H, W, 3) uint8, and ``text``, a string; one of
     them may be None or left out. A result is a dict as in the example, with ``nll_per_dim`` if
-    there is a flow. The influence of a word is by how much the logit of the likeliest genre falls
-    without it; a modality's share is that of the change of all logits without it.
+    there is a flow, and ``trust`` and ``alarm`` of a model that knows whom to trust. The influence
+    of a word is by how much the logit of the likeliest genre falls without it; a modality's share
+    is that of the change of all logits without it.
 
     Args:
         config: Its test pipeline is used.
@@ -78,6 +79,7 @@ class MovieInferencer(Inferencer):
             'poster': item['inputs']['image'].numpy().transpose(1, 2, 0)
             if 'image' in item['inputs'] else None,
             'nll_per_dim': float(output.nll_per_dim) if 'nll_per_dim' in output else None,
+            **trust_of(output),
         }  # fmt: skip
         if path is not None:
             result['picture'] = draw_movie(

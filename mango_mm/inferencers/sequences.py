@@ -9,7 +9,7 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.dataset import Compose
 
-from mango_mm.inferencers.base import Inferencer, Result, Sample
+from mango_mm.inferencers.base import Inferencer, Result, Sample, trust_of
 
 __all__ = ['SequenceInferencer']
 
@@ -73,11 +73,13 @@ class SequenceInferencer(Inferencer):
     ) -> Result:
         nll = float(output.nll_per_dim) if 'nll_per_dim' in output else None
         if 'pred_value' in output:
-            return {'value': output.pred_value.cpu().numpy(), 'nll_per_dim': nll}
+            value = output.pred_value.cpu().numpy()
+            return {'value': value, 'nll_per_dim': nll, **trust_of(output)}
         scores = output.pred_score.cpu()
         names = self.classes or tuple(map(str, range(len(scores))))
         return {
             'scores': {name: float(s) for name, s in zip(names, scores)},
             'label': names[int(scores.argmax())],
             'nll_per_dim': nll,
+            **trust_of(output),
         }

@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pytest
 import torch
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from PIL import Image
 from rooms import ROOT, SHORT, iterations, make_rooms, run
@@ -12,8 +14,10 @@ from rooms import ROOT, SHORT, iterations, make_rooms, run
 from mango_mm.apis import load_config, train
 from mango_mm.apis import test as evaluate
 from mango_mm.apis.run import hold_out_for_trust
+from mango_mm.datasets.mini.write_movies import write_movies
 from mango_mm.datasets.mini.write_rooms import write_rooms
 from mango_mm.inferencers import MangoInferencer
+from mango_mm.registry import MODELS
 
 CONFIG = ROOT / 'configs/mango/mango-trust-l1_small_1xb8-600it_mini-rooms-72x96.py'
 
@@ -155,3 +159,53 @@ def test_a_training_that_could_not_calibrate_stops_before_it_starts(tmp_path, mo
     plain = {k: v for k, v in options().items() if 'trust' not in k}
     with pytest.raises(TypeError, match=r"needs an EnsembleHead\(combine='trust'\)"):
         train(concat, work_dir=tmp_path / 'concat', options={**plain, 'custom_hooks': [hook]})
+
+
+MOVIES = ROOT / 'configs/mango/mango-l2_small_1xb32-600it_mini-movies-96x64.py'
+
+
+@pytest.mark.slow
+def test_movies_know_their_sensors_too(tmp_path, monkeypatch):
+    write_movies(tmp_path / 'movies', train=40, dev=7, test=7)
+    monkeypatch.setenv('MANGO_MINI_MOVIES', str(tmp_path / 'movies'))
+    short = {k: v for k, v in options().items() if 'hooks' not in k and 'decode' not in k}
+    hooks = [
+        dict(type='mango_mm.VocabularyHook'),
+        dict(type='mango_mm.TrustHook', hold_out=19, iterations=4, batch_size=4, samples=30),
+        dict(type='mango_mm.ThresholdHook'),
+    ]
+    heads = dict(combine='trust', trust=dict(rate=0.05))
+    more = {**short, 'custom_hooks': hooks, 'model.unimodal_heads': heads}
+    runner = train(MOVIES, work_dir=tmp_path / 'work', options=more)
+    ensemble = runner.model.trusted_ensemble
+    assert ensemble.trust.calibrated
+    assert len(runner.train_dataloader.dataset) == 21
+    found = evaluate(MOVIES, tmp_path / 'work', work_dir=tmp_path / 'test', options=more)
+    assert 0 <= found['macro_f1'] <= 100
+    infer = MangoInferencer(load_config(MOVIES, options=more), tmp_path / 'work')
+    poster = next((tmp_path / 'movies').rglob('*.jpeg'))
+    result = infer({'image': poster, 'text': 'a ship in space'})
+    assert set(result['trust']) == {'image', 'text'}
+    assert isinstance(result['alarm'], bool)
+    assert infer({'image': poster})['trust']['text'] == 0
+    # The scores are the mixture of the three heads by the weights of the posterior.
+    item = infer.prepare({'image': poster, 'text': 'a ship in space'})
+    with torch.no_grad():
+        data = runner.model.data_preprocessor(pseudo_collate([item]), training=False)
+        inputs, samples = data['inputs'], data['data_samples']
+        tokens, masks = infer.model.encode(inputs, samples)
+        logits, _, _ = infer.model.classify(tokens, masks)
+        described, _ = infer.model.sensors_and_truth(inputs, samples, labelled=False)
+        states = infer.model.ensemble.trust(described).states
+        weights = infer.model.ensemble.weights(states)[0]
+        mixed = sum(w * logits[n].sigmoid()[0] for w, n in zip(weights, ('image', 'text', 'fused')))
+        (predicted,) = infer.run([item])
+    torch.testing.assert_close(predicted.pred_score, mixed, atol=1e-5, rtol=1e-4)
+    with pytest.raises(TypeError, match=r"unimodal_heads=dict\(combine='trust'\)"):
+        build_plain().trusted_ensemble  # noqa: B018
+
+
+def build_plain():
+    config = load_config(MOVIES)
+    init_default_scope('mango_mm')
+    return MODELS.build(config.model)

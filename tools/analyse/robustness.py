@@ -99,7 +99,7 @@ def run_protocols(args: Any) -> None:
     count = 0
     try:
         for name, config, checkpoint in pairs:
-            check = SensorFailures(config, checkpoint, args.cfg_options, args.seed)
+            check = SensorFailures(config, checkpoint, args.cfg_options, args.seed, args.rules)
             found = check.run(check.conditions(args.protocol, args.kinds, severities))
             count = max(count, len(check.modalities))
             lines += [{'model': name, **line} for line in found]
@@ -125,6 +125,7 @@ def main() -> None:
     parser.add_argument(
         '--protocol', nargs='+', choices=all_protocols(), help='of failing sensors; see above'
     )
+    parser.add_argument('--rules', nargs='+', help='that --protocol scores; default: all')
     parser.add_argument('--names', nargs=2, default=['MANGO', 'concat'], help='in the table')
     parser.add_argument('--out', type=Path, required=True, help='folder for tables and plots')
     parser.add_argument('--kinds', nargs='+', help='degradations; default: all that apply')

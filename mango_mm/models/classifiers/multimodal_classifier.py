@@ -18,13 +18,14 @@ from mango_mm.models.classifiers.frozen_encoder import FrozenEncoder
 from mango_mm.models.compiled_flows import compile_flows
 from mango_mm.models.likelihood_losses import likelihood_losses
 from mango_mm.models.presence import presence
+from mango_mm.models.trusted_ensemble import TrustedEnsemble, describe_tokens, trust_of_sample
 from mango_mm.registry import FUSIONS, MODELS, build_ours
 from mango_mm.structures import MultiLabelSample, SequenceSample
 
 __all__ = ['MultimodalClassifier']
 
 Sample = Union[MultiLabelSample, SequenceSample]
-COMBINE = ('mean', 'entropy')
+COMBINE = ('mean', 'entropy', 'trust')
 FUSED, SHARED = 'fused', 'shared'  # names of heads beside the modalities'
 
 
@@ -49,8 +50,10 @@ class MultimodalClassifier(BaseModel):
             name: ``MultiClassHead``, ``RegressionHead``.
         unimodal_heads: With a fusion: a dict gives every modality a head of its own besides,
             which decides where a sample lacks one (MIND). Its keys, with or without a fusion:
-            ``combine``, ``'mean'`` (UME) or ``'entropy'`` (MLA), and ``shared``, one head for
-            all modalities.
+            ``combine``, ``'mean'`` (UME), ``'entropy'`` (MLA) or, with a fusion, ``'trust'``: all
+            predictions, the fused one included, weighted by the posterior over which sensors work
+            (``mango_mm/explicit/trust.py``), which ``TrustHook`` fits; ``shared``, one head for all
+            modalities; and ``trust``, options of ``TrustedEnsemble``.
         nll_weight: Weight of the flow's negative log-likelihood per dimension.
         use: Those of the modalities that get an encoder; None: all. With one name this is the
             unimodal baseline on the same data.
@@ -100,10 +103,14 @@ class MultimodalClassifier(BaseModel):
         compile_flows([self.fusion], compile)
         several = {'combine': 'mean', 'shared': False, **(unimodal_heads or {})}
         self.combine, self.shared = several.pop('combine'), several.pop('shared')
+        trust = dict(several.pop('trust', None) or {})
         if several or self.combine not in COMBINE:
             raise ValueError(
-                f'unimodal_heads takes combine, one of {COMBINE}, and shared; got {unimodal_heads}.'
+                f'unimodal_heads takes combine, one of {COMBINE}, shared and trust; '
+                f'got {unimodal_heads}.'
             )
+        if trust and self.combine != 'trust':
+            raise ValueError(f"trust is of combine='trust'; got {self.combine!r}.")
         options = {'type': 'MultiLabelHead', **(head or {})}
         width = dim if self.fusion is None else self.fusion.out_dim
         names = () if self.fusion is None else (FUSED,)
@@ -118,6 +125,10 @@ class MultimodalClassifier(BaseModel):
                 for name in names
             }
         )  # fmt: skip
+        if self.combine == 'trust':
+            if self.fusion is None:
+                raise ValueError("combine='trust' needs a fusion beside the unimodal heads.")
+            self.ensemble = TrustedEnsemble(self.modalities, 2 * dim, (1, 1), **trust)
         if self.combine == 'entropy' and self.head.kind == 'regression':
             raise ValueError("combine='entropy' needs classes: a regression has no entropy.")
 
@@ -149,12 +160,16 @@ class MultimodalClassifier(BaseModel):
         logits, losses, nll = self.classify(tokens, masks)
         if mode == 'loss':
             return {**losses, **self.head_losses(logits, data_samples or ())}
-        present = self.presence(data_samples)
+        present, trust = self.presence(data_samples), None
+        if self.combine == 'trust' and mode in ('tensor', 'predict'):
+            joint, trust = self.trusted(tokens, masks, logits, present)
+        else:
+            joint = self.combined(logits, present)
         if mode == 'tensor':
-            return self.combined(logits, present)
+            return joint
         if mode != 'predict':
             raise ValueError(f"mode must be 'tensor', 'loss' or 'predict'; got {mode!r}.")
-        predicted = self.head.predict(self.combined(logits, present))
+        predicted = self.head.predict(joint)
         count = len(next(iter(predicted.values())))
         samples = list(data_samples or (self.head.sample_type() for _ in range(count)))
         for i, sample in enumerate(samples):
@@ -162,7 +177,76 @@ class MultimodalClassifier(BaseModel):
                 setattr(sample, field, values[i])
             if nll is not None:
                 sample.nll_per_dim = nll[i]
+            if trust is not None:
+                for field, value in trust_of_sample(trust, i, self.modalities).items():
+                    if field != 'trust_map':  # a sample is one window
+                        setattr(sample, field, value)
         return samples
+
+    def trusted(
+        self,
+        tokens: Mapping[str, Tensor],
+        masks: Mapping[str, Tensor],
+        logits: Mapping[str, Tensor],
+        present: Tensor | None = None,
+    ) -> tuple[Tensor, Any]:
+        """Logits or values (B, num_classes) by ``'trust'``, and the ``TrustOutput`` or None."""
+        said = [self._probabilities(logits[name]) for name in (*self.modalities, FUSED)]
+        described = {m: describe_tokens(tokens[m], masks[m]) for m in self.modalities}
+        mixed, trust = self.ensemble(described, said, present)
+        if self.head.kind == 'multi_label':
+            return torch.logit(mixed, eps=1e-6), trust
+        return mixed if self.head.kind == 'regression' else mixed.clamp(min=1e-9).log(), trust
+
+    def _probabilities(self, logits: Tensor) -> Tensor:
+        """What is mixed: probabilities, or the values of a regression."""
+        if self.head.kind == 'multi_label':
+            return logits.sigmoid()
+        return logits if self.head.kind == 'regression' else logits.softmax(dim=1)
+
+    @property
+    def trusted_ensemble(self) -> TrustedEnsemble:
+        """The one of ``combine='trust'``.
+
+        Raises:
+            TypeError: If there is none.
+        """
+        if self.combine != 'trust':
+            raise TypeError(
+                f"trust needs unimodal_heads=dict(combine='trust'); got combine={self.combine!r}."
+            )
+        return self.ensemble
+
+    def sensors_and_truth(
+        self, inputs: Mapping[str, Any], data_samples: Sequence[Sample], *, labelled: bool
+    ) -> tuple[dict[str, Tensor], Tensor | None]:
+        """What a trust is fitted to and calibrated on: see ``TrustHook``.
+
+        Args:
+            inputs: Of a batch.
+            data_samples: Likewise.
+            labelled: Whether the second is asked for.
+
+        Returns:
+            Windows (B, 1, F) of each modality, and the likelihood of the truth by each prediction
+            of the ensemble, (N, K), of every label, or None. Of a regression it is Laplace's, of
+            the scale that the batch's errors have.
+        """
+        tokens, masks = self.encode(inputs, data_samples)
+        described = {m: describe_tokens(tokens[m], masks[m]) for m in self.modalities}
+        if not labelled:
+            return described, None
+        logits, _, _ = self.classify(tokens, masks)
+        said = torch.stack([self._probabilities(logits[n]) for n in (*self.modalities, FUSED)])
+        labels = self.head.targets(data_samples).to(said.device)
+        if self.head.kind == 'multi_label':
+            found = torch.where(labels > 0.5, said, 1 - said)
+        elif self.head.kind == 'multi_class':
+            found = said.gather(2, labels.long().reshape(1, -1, 1).expand(len(said), -1, 1))
+        else:
+            errors = (said - labels.reshape(said.shape[1:])).abs()
+            found = (-errors / errors.mean().clamp(min=1e-9)).exp()
+        return described, found.flatten(1).T
 
     def presence(self, samples: Sequence[Sample] | None) -> Tensor | None:
         """Which modalities the samples have, bool (B, M); None: all."""
