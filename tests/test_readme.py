@@ -91,7 +91,7 @@ def test_links_and_paths_of_the_pages_exist(page):
 
 
 def test_all_pages_were_found():
-    assert len(PAGES) == 17
+    assert len(PAGES) == 18
 
 
 def test_the_picture_of_the_architecture_is_that_of_the_imports():
