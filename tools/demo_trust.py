@@ -25,7 +25,7 @@ from mango_mm.datasets.mini.write_rooms import write_rooms
 from mango_mm.inferencers import MangoInferencer
 from mango_mm.registry import TRANSFORMS, build_ours
 from mango_mm.visualization import colour_labels, draw_panel
-from mango_mm.visualization.trust import draw_failures
+from mango_mm.visualization.trust import draw_fading, draw_failures
 
 CONFIG = (
     Path(__file__).resolve().parents[1]
@@ -61,6 +61,31 @@ def draw(data: Path, work_dir: Path, path: Path) -> None:
     Image.fromarray(np.concatenate(rows)).save(path)
 
 
+def fade(data: Path, work_dir: Path, path: Path, rooms: int = 12) -> None:
+    """Trust over a sequence in which a camera slowly goes dark, or fills with noise."""
+    infer = MangoInferencer(CONFIG, work_dir)
+    lines = (data / 'val.txt').read_text().split('\n')[:rooms]
+    pairs = [[data / p for p in line.split('\t')] for line in lines]
+    images = [(np.asarray(Image.open(rgb)).astype(float), depth) for rgb, _, depth in pairs]
+    rng = np.random.default_rng(0)
+    noise = [rng.normal(0, 90, image.shape) for image, _ in images]
+    panels: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    for step in np.linspace(0, 1, 11):
+        shown = {
+            'RGB goes dark': [(1 - step) * image for image, _ in images],
+            'RGB fills with noise': [x + step * n for (x, _), n in zip(images, noise)],
+        }
+        for title, frames in shown.items():
+            found = [
+                infer({'rgb': np.clip(f, 0, 255).astype(np.uint8), 'depth': depth})['trust']
+                for f, (_, depth) in zip(frames, images)
+            ]
+            for m in infer.modalities:
+                mean = float(np.mean([t[m] for t in found]))
+                panels.setdefault(title, {}).setdefault(m, []).append((float(step), mean))
+    draw_fading(panels, path)
+
+
 def main() -> None:
     parser = Parser(__doc__)
     parser.add_argument('--seeds', type=non_negative_int, nargs='+', default=[0])
@@ -90,6 +115,7 @@ def main() -> None:
         print(render_failures(found, len(check.modalities)))
         draw_failures(found, SHOWN, work_dir / 'failures.png', metric='mIoU')
         draw(args.data, work_dir, work_dir / 'panels.png')
+        fade(args.data, work_dir, work_dir / 'fading.png')
     (args.out / 'failures.json').write_text(json.dumps(lines, indent=1) + '\n')
     failed = [line for line in lines if line['protocol'] != 'clean']
     for rule in SHOWN:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from mango_mm.visualization.figures import pyplot, save_figure
 
-__all__ = ['colour_trust', 'draw_failures', 'draw_trust_bars', 'overlay_trust']
+__all__ = ['colour_trust', 'draw_failures', 'draw_fading', 'draw_trust_bars', 'overlay_trust']
 
 DOUBTED, TRUSTED = np.array([215, 48, 39]), np.array([26, 152, 80])
 
@@ -93,4 +93,31 @@ def draw_failures(
     axis.set_ylabel(metric)
     axis.grid(axis='y', alpha=0.3)
     axis.legend(ncols=min(6, len(rules)), fontsize=8, loc='upper right')
+    save_figure(figure, path)
+
+
+def draw_fading(
+    panels: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]], path: str | Path
+) -> None:
+    """Trust in every sensor while one of them fails more and more.
+
+    Args:
+        panels: By title, then by modality: how much has failed, in [0, 1], and the trust.
+        path: The picture (PNG).
+
+    Raises:
+        ValueError: If there is no panel.
+    """
+    if not panels:
+        raise ValueError('a picture of fading sensors needs a panel; got none.')
+    plt = pyplot()
+    figure, axes = plt.subplots(1, len(panels), figsize=(4 * len(panels), 3), squeeze=False)
+    for axis, (title, lines) in zip(axes[0], panels.items()):
+        for name, points in lines.items():
+            axis.plot(*zip(*points), marker='o', markersize=3, label=f'trust in {name}')
+        axis.set_title(title, fontsize=9)
+        axis.set_xlabel('how far', fontsize=8)
+        axis.set_ylim(-0.02, 1.02)
+        axis.grid(alpha=0.3)
+    axes[0][0].legend(fontsize=8)
     save_figure(figure, path)

@@ -171,6 +171,19 @@ def test_the_frozen_one_of_three_is_named():
         assert out.states.mean(0)[trust.states.index(f'{m} apart')] > 0.7
 
 
+def test_trust_falls_as_a_sensor_fades(fitted):
+    clean = shared_scenes(200, seed=8)
+    noise = 6 * torch.randn(200, 4, 12, generator=torch.Generator().manual_seed(9))
+    trust = []
+    for share in torch.linspace(0, 1, 9):
+        faded = (1 - share) * clean['depth'] + share * noise
+        trust.append(fitted({**clean, 'depth': faded}).trust.mean(0))
+    depth, rgb = torch.stack(trust)[:, 1], torch.stack(trust)[:, 0]
+    assert (depth.diff() <= 1e-3).all()
+    assert depth[0] > 0.85 > 0.1 > depth[-1]
+    assert rgb[-1] > 0.9
+
+
 def test_a_map_shows_where(fitted):
     clean = shared_scenes(100, seed=4)
     broken = {**clean, 'depth': clean['depth'].clone()}
