@@ -12,6 +12,7 @@ from mmengine.registry import init_default_scope
 from mango_mm.apis.run import load_config
 from mango_mm.checkpoints import load_weights
 from mango_mm.engine.console_runner import quiet_hosts
+from mango_mm.models.trusted_ensemble import check_trust
 from mango_mm.registry import MODELS
 
 __all__ = ['open_model']
@@ -59,6 +60,7 @@ def open_model(
         model.init_weights()
     else:
         load_weights(model, checkpoint)
+        check_trust(model, checkpoint)
     return read, getattr(model, 'student', model).to(device).eval()
 
 

@@ -17,6 +17,7 @@ from mmengine.runner import FlexibleRunner, Runner
 from mango_mm.apis.overrides import check_counts, check_keys, check_model_name
 from mango_mm.checkpoints import find_checkpoint, load_weights, said_of, unwrapped
 from mango_mm.engine.console_runner import ConsoleRunner, quiet_hosts
+from mango_mm.models.trusted_ensemble import check_trust
 
 __all__ = [
     'hold_out_for_trust',
@@ -223,6 +224,7 @@ def run_test(
         runner = ConsoleRunner.from_cfg(read)
     with said_of(path):  # mmengine would test a model half of which is as built
         runner.load_checkpoint(path, strict=True)
+    check_trust(unwrapped(runner.model), path)
     with quiet_hosts():
         metrics: dict[str, float] = runner.test()
     return runner, metrics

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from mango_mm.explicit.state_weights import StateWeights, mix
 from mango_mm.explicit.trust import SensorTrust, TrustOutput, state_names
 
-__all__ = ['TrustedEnsemble', 'describe_tokens', 'trust_of_sample']
+__all__ = ['TrustedEnsemble', 'check_trust', 'describe_tokens', 'trust_of_sample']
 
 
 def describe_tokens(tokens: Tensor, mask: Tensor) -> Tensor:
@@ -43,6 +44,8 @@ class TrustedEnsemble(nn.Module):
         **trust: Its other options.
     """
 
+    fingerprint: Tensor
+
     def __init__(
         self,
         modalities: Sequence[str],
@@ -53,11 +56,30 @@ class TrustedEnsemble(nn.Module):
         super().__init__()
         self.trust = SensorTrust(modalities, features, (grid[0], grid[1]), **trust)
         self.weights = StateWeights(modalities)
+        self.register_buffer('fingerprint', torch.zeros(32, dtype=torch.uint8))
 
     @property
     def modalities(self) -> tuple[str, ...]:
         """Their names."""
         return self.trust.modalities
+
+    def sign(self, encoders: str) -> None:
+        """Remember the SHA-256, in hexadecimal digits, of the encoders that it was fitted to."""
+        self.fingerprint.copy_(torch.tensor(list(bytes.fromhex(encoders)), dtype=torch.uint8))
+
+    def check(self, encoders: str) -> None:
+        """Compare that hash with another.
+
+        Raises:
+            ValueError: If it is calibrated, and for other encoders.
+        """
+        known = bytes(self.fingerprint.tolist()).hex()
+        if self.trust.calibrated and known != encoders:
+            raise ValueError(
+                f'the trust was calibrated for encoders with SHA-256 {known[:16]}, and the model '
+                f'has {encoders[:16]}: what is usual for those says nothing of these. Train to '
+                'the end with a TrustHook, which calibrates anew.'
+            )
 
     def forward(
         self,
@@ -94,3 +116,20 @@ def trust_of_sample(trust: TrustOutput, index: int, modalities: Sequence[str]) -
         'alarm_score': float(trust.score[index]),
         'trust_map': trust.maps[index],
     }
+
+
+def check_trust(model: Any, checkpoint: str | Path) -> None:
+    """Stop if the trust in a checkpoint was calibrated for other encoders than those beside it.
+
+    Raises:
+        ValueError: If so.
+    """
+    inner = getattr(model, 'student', model)
+    try:
+        ensemble = inner.trusted_ensemble
+    except (AttributeError, TypeError):  # most models have none
+        return
+    try:
+        ensemble.check(inner.sensors_hash())
+    except ValueError as error:
+        raise ValueError(f'{checkpoint}: {error}') from error

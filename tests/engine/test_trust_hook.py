@@ -95,6 +95,20 @@ def test_tests_and_inferencers_use_it(trained, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures('_rooms')
+def test_a_trust_of_other_encoders_is_refused(trained, tmp_path):
+    folder, _ = trained
+    kept = torch.load(folder / 'work/iter_4.pth', weights_only=False)
+    name = next(k for k in kept['state_dict'] if k.startswith('backbone') and k.endswith('weight'))
+    kept['state_dict'][name] += 0.01
+    torch.save(kept, tmp_path / 'other.pth')
+    with pytest.raises(ValueError, match=r'other\.pth: the trust was calibrated for encoders with'):
+        MangoInferencer(CONFIG, tmp_path / 'other.pth')
+    with pytest.raises(ValueError, match='calibrated for encoders'):
+        evaluate(CONFIG, tmp_path / 'other.pth', work_dir=tmp_path, options=options())
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures('_rooms')
 def test_a_resumed_training_calibrates_anew(trained, tmp_path):
     folder, _ = trained
     first = train(

@@ -106,6 +106,7 @@ class TrustHook(Hook):
                 )
                 ensemble.trust.calibrate(described)
                 ensemble.weights.fit(likelihoods)
+                ensemble.sign(model.sensors_hash())
         finally:
             torch.set_rng_state(random)
             model.train(training)

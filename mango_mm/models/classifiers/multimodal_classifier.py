@@ -217,6 +217,10 @@ class MultimodalClassifier(BaseModel):
             )
         return self.ensemble
 
+    def sensors_hash(self) -> str:
+        """SHA-256 of all that a trust's windows depend on: encoders and data preprocessor."""
+        return weights_hash(self.encoders, self.enter, self.data_preprocessor)
+
     def sensors_and_truth(
         self, inputs: Mapping[str, Any], data_samples: Sequence[Sample], *, labelled: bool
     ) -> tuple[dict[str, Tensor], Tensor | None]:

@@ -151,6 +151,10 @@ class MultimodalEncoderDecoder(EncoderDecoder):
             )
         return found
 
+    def sensors_hash(self) -> str:
+        """SHA-256 of all that a trust's windows depend on: backbone and data preprocessor."""
+        return weights_hash(self.backbone, self.data_preprocessor)
+
     def sensors_and_truth(
         self, inputs: Any, data_samples: Sequence[Any], *, labelled: bool
     ) -> tuple[dict[str, Tensor], Tensor | None]:
