@@ -53,7 +53,7 @@ def draw(data: Path, work_dir: Path, path: Path) -> None:
             name, _, severity = kind.partition(':')
             step = frame_degradation(pipeline, infer.modalities, name, int(severity))
             seen = build_ours(TRANSFORMS, step)(seen)
-        pictures = infer({'rgb': seen['img'], 'depth': seen['depth']})['pictures']
+        pictures = infer({'rgb': seen['img'][..., ::-1], 'depth': seen['depth']})['pictures']
         first, second, said, *others = list(pictures)
         renamed = {f'{kind or "clean"}: {first}': pictures[first], second: pictures[second]}
         renamed |= {'ground truth': truth, said: pictures[said]}

@@ -33,6 +33,8 @@ def fit_trust(
     trust.density.flow.reset_parameters()
     with torch.no_grad():
         tokens = trust.tokens(described)
+    trust.density.requires_grad_(requires_grad=True)
+    trust.density.flow.reduce.requires_grad_(requires_grad=False)  # nothing is fused here
     parameters = [p for p in trust.density.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, learning_rate, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, iterations)
@@ -55,4 +57,4 @@ def fit_trust(
             bar.update()
             bar.set_postfix(nats_per_dim=f'{float(loss.detach()):.3f}')
     optimizer.zero_grad()
-    trust.density.eval()
+    trust.density.requires_grad_(requires_grad=False).eval()

@@ -64,7 +64,6 @@ class SensorDensity(nn.Module):
             reduction='sequence', out_dim=1,
             layers=dict(num_heads=math.gcd(num_heads, dim), clamp=2.0),
         )  # fmt: skip
-        self.flow.reduce.requires_grad_(requires_grad=False)  # nothing is fused here
 
     @property
     def views(self) -> tuple[frozenset[str], ...]:

@@ -182,6 +182,8 @@ class SensorTrust(nn.Module):
             {m: WindowDescriptor(numbers[m], windows, directions, bands) for m in self.modalities}
         )
         self.density = SensorDensity(modalities, directions, self.grid, depth=depth, noise=noise)
+        # Fitted apart (fit_trust), never by the losses of a task.
+        self.density.requires_grad_(requires_grad=False)
         per_window, subsets = 1 + bands, 2**count
         own = 2 * per_window if windows > 1 else per_window
         for name, value in {
@@ -264,8 +266,9 @@ class SensorTrust(nn.Module):
         """
         if not self.calibrated:
             raise RuntimeError('this trust is not calibrated: call calibrate with clean samples.')
-        with torch.no_grad():
-            return self._posterior(described, present)
+        device = described[self.modalities[0]].device.type
+        with torch.no_grad(), torch.autocast(device, enabled=False):
+            return self._posterior({m: x.float() for m, x in described.items()}, present)
 
     def _posterior(self, described: Mapping[str, Tensor], present: Tensor | None) -> TrustOutput:
         first = described[self.modalities[0]]

@@ -223,3 +223,27 @@ def build_plain():
     config = load_config(MOVIES)
     init_default_scope('mango_mm')
     return MODELS.build(config.model)
+
+
+@pytest.mark.slow
+def test_two_processes_calibrate_alike(tmp_path):
+    write_rooms(tmp_path / 'rooms', train=16, val=4, size=(72, 96))
+    config = tmp_path / 'config.py'
+    hook = dict(type='mango_mm.TrustHook', hold_out=9, iterations=4, batch_size=4, samples=16)
+    config.write_text(
+        f"_base_ = '{CONFIG}'\nmodel = dict(decode_head=dict(trust=dict(rate=0.1)))\n"
+        f'custom_hooks = [{hook!r}]\n'
+    )
+    done = run(
+        tmp_path / 'rooms', '-m', 'torch.distributed.run', '--nproc_per_node=2',
+        ROOT / 'tools/train.py', config, '--launcher', 'pytorch', '--work-dir', tmp_path / 'work',
+        '--cfg-options', *SHORT, *iterations(4, 4), timeout=400,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    kept = torch.load(tmp_path / 'work/iter_4.pth', weights_only=False)['state_dict']
+    assert kept['decode_head.ensemble.trust.calibrated']
+    # Batch norms of two processes on a CPU differ, the trust does not: it is the first one's.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('MANGO_MINI_ROOMS', str(tmp_path / 'rooms'))
+        found = evaluate(config, tmp_path / 'work', work_dir=tmp_path / 'test')
+    assert 0 < found['mIoU'] < 100

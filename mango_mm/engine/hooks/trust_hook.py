@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
-from mmengine.runner import Runner
+from mmengine.registry import FUNCTIONS
 from torch import Tensor
 from tqdm import tqdm
 
 from mango_mm.explicit.fit_trust import fit_trust
 from mango_mm.pipelines import held_out_loader
-from mango_mm.registry import HOOKS
+from mango_mm.registry import DATASETS, HOOKS
 
 __all__ = ['TrustHook']
+
+BATCH = 8  # samples at a time, of one process
+VIEWS = 4  # augmented ones of a training sample, at most
+SEED = 22  # of the augmentation of what is gathered; the training has its own
 
 
 @HOOKS.register_module()
@@ -71,8 +73,7 @@ class TrustHook(Hook):
                 f"'mango_mm.DatasetPart', part=(None, -{self.hold_out}), dataset=...); got a "
                 f'{type(dataset).__name__}.'
             )
-        if _is_main():
-            Runner.build_dataloader(self._plain(runner, kept=False))  # a cache may lack them
+        DATASETS.build(self._plain(runner, kept=False)['dataset'])  # a cache may lack them
 
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
@@ -80,14 +81,13 @@ class TrustHook(Hook):
         if runner.iter + 1 < runner.max_iters:
             return
         ensemble = _model(runner).trusted_ensemble
-        if _is_main():
-            self.fit(runner)
+        self.fit(runner)  # in every process: the flow's first batch is averaged over all of them
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             for value in ensemble.state_dict().values():
                 torch.distributed.broadcast(value, 0)
 
     def fit(self, runner: Any) -> None:
-        """Fit, calibrate and stack, on this process alone."""
+        """Fit, calibrate and stack; every process sees all samples."""
         model = _model(runner)
         ensemble = model.trusted_ensemble
         training = model.training
@@ -120,11 +120,21 @@ class TrustHook(Hook):
 
     def _seen(self, runner: Any) -> dict[str, Tensor]:
         augmented = runner.cfg.train_dataloader.to_dict()
-        augmented['num_workers'], augmented['persistent_workers'] = 0, False
         model = _model(runner)
-        first, _ = _gather(model, augmented, self.samples, 'features, augmented')
-        plain, _ = _gather(model, self._plain(runner, kept=True), self.samples, 'features, plain')
+        first, _ = _gather(
+            model, augmented, min(self.samples, VIEWS * self._count(runner)), 'features, augmented'
+        )
+        plain, _ = _gather(
+            model,
+            self._plain(runner, kept=True),
+            min(self.samples, self._count(runner)),
+            'features, plain',
+        )
         return {m: torch.cat([first[m], plain[m]]) for m in first}
+
+    @staticmethod
+    def _count(runner: Any) -> int:
+        return len(runner.train_dataloader.dataset)
 
     def _plain(self, runner: Any, *, kept: bool) -> dict[str, Any]:
         return held_out_loader(runner.cfg, self.hold_out, kept=kept)
@@ -144,15 +154,24 @@ def _model(runner: Any) -> Any:
 def _gather(
     model: Any, loader: dict[str, Any], most: int | None, what: str, *, labelled: bool = False
 ) -> tuple[dict[str, Tensor], Tensor]:
-    """Described windows of a loader's samples, and the likelihoods of the truth if asked for."""
+    """Described windows of a loader's samples, and the likelihoods of the truth if asked for.
+
+    Without its sampler, which would give this process its share alone. With ``most``, as many, the
+    data set over and over, every time with other random numbers.
+    """
     described: dict[str, list[Tensor]] = {}
     likelihoods: list[Tensor] = []
-    built = Runner.build_dataloader(loader, seed=0)
-    total = len(built.dataset) if most is None else most
-    if built.sampler.__class__.__name__ == 'DefaultSampler':
-        total = min(total, len(built.dataset))
+    dataset: Any = DATASETS.build(loader['dataset'])
+    if hasattr(dataset, 'full_init'):
+        dataset.full_init()
+    collate = loader.get('collate_fn', {'type': 'pseudo_collate'})
+    join = FUNCTIONS.get(collate['type'])
+    total = len(dataset) if most is None else most
+    draws = [Draw(i % len(dataset), i // len(dataset)) for i in range(total)]
     with tqdm(total=total, desc=f'trust: {what}', unit='sample') as bar:
-        for batch in _enough(built, total):
+        for start in range(0, total, BATCH):
+            rows = draws[start : start + BATCH]
+            batch = join([dataset[row] for row in rows])
             data = model.data_preprocessor(batch, training=False)
             windows, truth = model.sensors_and_truth(
                 data['inputs'], data['data_samples'], labelled=labelled
@@ -161,19 +180,17 @@ def _gather(
                 described.setdefault(m, []).append(x)
             if truth is not None:
                 likelihoods.append(truth)
-            bar.update(min(len(x), total - bar.n))
-    joined = {m: torch.cat(parts)[:total] for m, parts in described.items()}
+            bar.update(len(rows))
+    joined = {m: torch.cat(parts) for m, parts in described.items()}
     return joined, torch.cat(likelihoods) if labelled else torch.empty(0)
 
 
-def _enough(loader: Any, total: int) -> Iterator[Any]:
-    """Batches of a loader, endless or not, until ``total`` samples have come."""
-    batches = -(-total // max(1, loader.batch_size or 1))
-    return itertools.islice(iter(loader), batches)
+class Draw(int):
+    """An index with a seed of its own: see ``mango_mm/datasets/draws.py``."""
 
+    seed: tuple[int, ...]
 
-def _is_main() -> bool:
-    distributed = torch.distributed
-    if not (distributed.is_available() and distributed.is_initialized()):
-        return True
-    return distributed.get_rank() == 0
+    def __new__(cls, index: int, view: int) -> Draw:
+        draw = super().__new__(cls, index)
+        draw.seed = (SEED, view, index)
+        return draw
