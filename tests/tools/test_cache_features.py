@@ -189,6 +189,34 @@ def test_a_part_of_the_training_list_is_held_out_to_choose_on(cache, weights, tm
         train_config(CONCAT, work_dir=tmp_path / 'no', options={'hold_out': 3})
 
 
+@pytest.mark.slow
+def test_a_trust_is_fitted_to_cached_features_and_tests_on_images(cache, weights, tmp_path):
+    trust = ROOT / 'configs/mango/mango-trust-l1_small_1xb8-600it_mini-rooms-72x96.py'
+    hook = dict(type='mango_mm.TrustHook', hold_out=4, iterations=3, batch_size=2, samples=8)
+    options = {
+        **options_of(True, weights), 'custom_hooks': [hook], 'feature_cache': str(cache),
+        'model.decode_head.trust.rate': 0.2,
+    }  # fmt: skip
+    with pytest.raises(ValueError, match=r'--plain: the feature cache .* another data set'):
+        train_config(trust, work_dir=tmp_path / 'no', options=options)
+    plain = cache_features(
+        CONCAT, tmp_path / 'plain', views=2, plain=True, dtype='float32',
+        options=options_of(True, weights),
+    )  # fmt: skip
+    options['feature_cache'] = str(plain)
+    runner = train_config(trust, work_dir=tmp_path / 'run', options=options)
+    trained = runner.train_dataloader.dataset
+    assert (len(trained), type(trained.dataset)) == (4, CachedFeatures)
+    assert runner.model.trusted_ensemble.trust.calibrated
+    seen = runner.val_evaluator.metrics[0].per_sample[1]
+    found, images = [], {**options, 'feature_cache': '', 'custom_hooks': []}
+    for feature_cache in (str(plain), ''):
+        images['feature_cache'] = feature_cache
+        found.append(evaluate(trust, tmp_path / 'run', work_dir=tmp_path / 't', options=images))
+    assert found[0]['mIoU'] == pytest.approx(found[1]['mIoU'], abs=0.05)
+    assert len(seen) == 3
+
+
 def test_an_interrupted_cache_goes_on_and_is_the_same(cache, weights, tmp_path, monkeypatch):
     write, count = writing._Split._write, [0]
 

@@ -73,7 +73,13 @@ class TrustHook(Hook):
                 f"'mango_mm.DatasetPart', part=(None, -{self.hold_out}), dataset=...); got a "
                 f'{type(dataset).__name__}.'
             )
-        DATASETS.build(self._plain(runner, kept=False)['dataset'])  # a cache may lack them
+        try:
+            DATASETS.build(self._plain(runner, kept=False)['dataset'])
+        except ValueError as error:
+            raise ValueError(
+                'TrustHook reads the training samples without augmentation, which a feature cache '
+                f'has with tools/prepare/cache_features.py --plain: {error}'
+            ) from error
 
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
