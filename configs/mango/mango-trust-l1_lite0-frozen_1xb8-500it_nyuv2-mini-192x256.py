@@ -25,5 +25,5 @@ custom_hooks = [
     dict(type='mango_mm.FiniteLossHook'),
     dict(type='mango_mm.LabelCheckHook'),
     dict(type='mango_mm.EstimateStatisticsHook'),
-    dict(type='mango_mm.TrustHook', hold_out=60),
+    dict(type='mango_mm.TrustHook', hold_out=60, samples=2000),
 ]

@@ -230,13 +230,15 @@ class SensorTrust(nn.Module):
         for m in self.modalities:
             if not described[m].isfinite().all():
                 raise ValueError(f'clean samples must be finite; those of {m!r} are not.')
-        number = len(described[self.modalities[0]])
+        first = described[self.modalities[0]]
+        number, device = len(first), first.device
         conformal_quantile(torch.zeros(number), self.rate)  # says if they are too few
-        everyone = self._subset(torch.ones(1, count, dtype=torch.bool))
-        for bits in sorted(range(1, 2**count), key=lambda b: b != int(everyone)):
-            present = torch.tensor([[bool(bits >> i & 1) for i in range(count)]]).repeat(number, 1)
+        everyone = 2**count - 1
+        for bits in sorted(range(1, 2**count), key=lambda b: b != everyone):
+            there = [bool(bits >> i & 1) for i in range(count)]
+            present = torch.tensor([there], device=device).repeat(number, 1)
             own, information, windows = self._statistics(described, present)
-            if bits == int(everyone):
+            if bits == everyone:
                 self._calibrate_own(own, windows)
             self.information_mean[bits] = information.mean(dim=(0, 2))
             deviation = information.mean(dim=2).std(dim=0)

@@ -24,6 +24,7 @@ from torch.nn import functional as F  # noqa: N812  # the name everybody uses
 __all__ = ['WindowDescriptor', 'describe_windows']
 
 LARGEST = 8.0  # deviations, of a token: one that is far off is as far off as one can be
+CHUNK = 64  # samples at a time: all of them standardised would be gigabytes
 FLOOR = 1e-3  # smallest variance of a direction, as a share of the mean one
 
 
@@ -85,12 +86,17 @@ class WindowDescriptor(nn.Module):
                 f'{len(described)} samples.'
             )
         center = described.mean(dim=0)
-        off = described - center
-        deviation = off.square().mean(dim=(0, 1)).sqrt()
+        parts = described.split(CHUNK)
+        squares = sum((part - center).square().sum(dim=(0, 1)) for part in parts)
+        deviation = (squares / (len(described) * described.shape[1])).sqrt()
         seen = deviation > 1e-6 * deviation.max()
         scale = torch.where(seen, 1 / deviation.clamp(min=1e-12), 0.0)  # a constant says nothing
-        rows = (off * scale).flatten(0, 1).double()
-        variances, directions = torch.linalg.eigh(rows.T @ rows / len(rows))
+        products = described.new_zeros(len(scale), len(scale), dtype=torch.double)
+        for part in parts:
+            rows = ((part - center) * scale).flatten(0, 1)
+            products += (rows.T @ rows).double()
+        covariance = products / (len(described) * described.shape[1])
+        variances, directions = torch.linalg.eigh(covariance)
         variances, directions = variances.flip(0), directions.flip(1)
         floor = FLOOR * variances.mean()
         self.center.copy_(center)

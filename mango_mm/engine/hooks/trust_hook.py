@@ -54,7 +54,7 @@ class TrustHook(Hook):
         iterations: int = 1000,
         batch_size: int = 16,
         learning_rate: float = 2e-3,
-        samples: int = 2000,
+        samples: int = 1000,
         seed: int = 0,
     ) -> None:
         self.hold_out, self.iterations, self.batch_size = hold_out, iterations, batch_size
