@@ -168,8 +168,11 @@ def test_a_training_that_could_not_calibrate_stops_before_it_starts(tmp_path, mo
     config.experiment_name = f'trust-{tmp_path.name}'
     with pytest.raises(ValueError, match='TrustHook calibrates on 9 samples that are not trained'):
         Runner.from_cfg(config).train()
-    concat = ROOT / 'configs/concat/concat_small_1xb8-600it_mini-rooms-72x96.py'
+    more = {'model.test_cfg': dict(mode='slide', crop_size=(48, 48), stride=(24, 24))}
     hook = dict(type='mango_mm.TrustHook', hold_out=3)
+    with pytest.raises(ValueError, match='a trust is of whole images'):
+        train(CONFIG, work_dir=tmp_path / 's', options=options(custom_hooks=[hook], **more))
+    concat = ROOT / 'configs/concat/concat_small_1xb8-600it_mini-rooms-72x96.py'
     plain = {k: v for k, v in options().items() if 'trust' not in k}
     with pytest.raises(TypeError, match=r"needs an EnsembleHead\(combine='trust'\)"):
         train(concat, work_dir=tmp_path / 'concat', options={**plain, 'custom_hooks': [hook]})

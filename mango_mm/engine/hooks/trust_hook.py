@@ -62,7 +62,13 @@ class TrustHook(Hook):
 
     def before_train(self, runner: Any) -> None:
         """Find out what is missing before anything is trained."""
-        trust = _model(runner).trusted_ensemble.trust
+        model = _model(runner)
+        trust = model.trusted_ensemble.trust
+        if (getattr(model, 'test_cfg', None) or {}).get('mode') == 'slide':
+            raise ValueError(
+                'a trust is of whole images: what is usual for them is not for the windows of '
+                "test_cfg.mode='slide'. Set model.test_cfg.mode='whole'."
+            )
         if trust.calibrated and runner.iter < runner.max_iters:
             trust.calibrated.fill_(value=False)  # the encoders will be others
         dataset = runner.train_dataloader.dataset
@@ -173,7 +179,8 @@ def _gather(
     collate = loader.get('collate_fn', {'type': 'pseudo_collate'})
     join = FUNCTIONS.get(collate['type'])
     total = len(dataset) if most is None else most
-    draws = [Draw(i % len(dataset), i // len(dataset)) for i in range(total)]
+    step = max(1.0, len(dataset) / total)  # of a long list, some of everywhere
+    draws = [Draw(int(i * step) % len(dataset), i // len(dataset)) for i in range(total)]
     with tqdm(total=total, desc=f'trust: {what}', unit='sample') as bar:
         for start in range(0, total, BATCH):
             rows = draws[start : start + BATCH]
