@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Callable
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from mango_mm.explicit.trust import SensorTrust
 
@@ -22,8 +22,18 @@ def fit_trust(
     batch_size: int = 16,
     learning_rate: float = 2e-3,
     seed: int = 0,
+    progress: Callable[[range], Iterable[int]] = iter,
 ) -> None:
-    """Fit a trust's density to windows (N, W, F) of each modality; the descriptors are fitted.
+    """Fit a trust's density to windows of training samples; the descriptors are fitted before.
+
+    Args:
+        trust: Its density is started anew.
+        described: (N, W, F) of each modality.
+        iterations: Batches.
+        batch_size: Samples of each.
+        learning_rate: The highest of AdamW's one-cycle schedule.
+        seed: Of the start, the order and the noise.
+        progress: Put around the iterations, as ``tqdm`` is.
 
     Raises:
         FloatingPointError: If the loss stops being finite.
@@ -40,21 +50,19 @@ def fit_trust(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, iterations)
     count = len(next(iter(tokens.values())))
     trust.density.train()
-    with torch.enable_grad(), tqdm(total=iterations, desc='fit trust', unit='it') as bar:
-        for _ in range(iterations):
+    with torch.enable_grad():
+        for iteration in progress(range(iterations)):
             rows = torch.randint(count, (batch_size,), generator=generator)
             loss = trust.density.loss({m: x[rows] for m, x in tokens.items()})
             if not torch.isfinite(loss):
                 raise FloatingPointError(
-                    f'the loss of the trust is {float(loss.detach())} at iteration {bar.n + 1}; '
-                    'lower its learning_rate.'
+                    f'the loss of the trust is {float(loss.detach())} at iteration '
+                    f'{iteration + 1}; lower its learning_rate.'
                 )
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
             optimizer.step()
             schedule.step()
-            bar.update()
-            bar.set_postfix(nats_per_dim=f'{float(loss.detach()):.3f}')
     optimizer.zero_grad()
     trust.density.requires_grad_(requires_grad=False).eval()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -112,6 +113,7 @@ class TrustHook(Hook):
                 fit_trust(
                     ensemble.trust, seen, self.iterations, self.batch_size,
                     self.learning_rate, self.seed,
+                    partial(tqdm, desc='fit trust', unit='it'),
                 )  # fmt: skip
                 described, likelihoods = _gather(
                     model, self._plain(runner, kept=False), None, 'calibrate', labelled=True
