@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 __all__ = [
+    'Draw',
     'chains',
     'held_out_loader',
     'in_order',
@@ -16,6 +17,19 @@ __all__ = [
 ]
 
 LABELS = ('LoadSegmentation', 'LoadAnnotations')
+
+
+class Draw(int):
+    """The index of a sample, with the seed of this one use of it."""
+
+    seed: tuple[int, ...]
+
+    @classmethod
+    def of(cls, index: int, *seed: int) -> Draw:
+        """``index``, to be used with ``seed``."""
+        draw = cls(index)
+        draw.seed = seed
+        return draw
 
 
 def chains(dataset: Any, after: Sequence[Any] = ()) -> Iterator[tuple[Any, tuple[Any, ...]]]:

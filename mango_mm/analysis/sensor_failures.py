@@ -204,12 +204,12 @@ class SensorFailures:
     _stride = 8  # pixels between those that the class-wise error is taken of
 
     def _predictions(self, loader: Any, condition: Condition) -> Iterator[Any]:
-        for batch in loader:
+        for number, batch in enumerate(loader):
             data = self.model.data_preprocessor(batch, training=False)
             inputs, samples = data['inputs'], data['data_samples']
             if condition.failure is not None:
                 inputs = condition.failure.apply(
-                    inputs, self.model.data_preprocessor.channels, self.seed
+                    inputs, self.model.data_preprocessor.channels, self.seed + number
                 )
             metas = [dict(s.metainfo) for s in samples]
             features, _ = self.model.encode(inputs, metas)

@@ -18,6 +18,7 @@ from mango_mm.apis.overrides import check_counts, check_keys, check_model_name
 from mango_mm.checkpoints import find_checkpoint, load_weights, said_of, unwrapped
 from mango_mm.engine.console_runner import ConsoleRunner, quiet_hosts
 from mango_mm.models.trusted_ensemble import check_trust
+from mango_mm.pipelines import name_of
 
 __all__ = [
     'hold_out_for_trust',
@@ -240,14 +241,14 @@ def _take_out_of_cache(config: Config) -> None:
         if loader is None:
             continue
         outer, inside = loader, loader.dataset
-        while _named(inside, 'DatasetPart'):
+        while name_of(inside) == 'DatasetPart':
             outer, inside = inside, inside.dataset
         if _is_cached(inside) and 'part' not in inside:
             outer.dataset = inside.dataset
 
 
 def _is_cached(dataset: Mapping[str, Any]) -> bool:
-    return _named(dataset, CACHED.rpartition('.')[2])
+    return name_of(dataset) == CACHED.rpartition('.')[2]
 
 
 def use_feature_cache(config: Config) -> None:
@@ -293,18 +294,14 @@ def hold_out_for_trust(config: Config) -> None:
     Raises:
         ValueError: If an algorithm is to be trained.
     """
-    hooks = [h for h in config.get('custom_hooks') or () if _named(h, 'TrustHook')]
-    if not hooks or _named(config.train_dataloader.dataset, 'DatasetPart'):
+    hooks = [h for h in config.get('custom_hooks') or () if name_of(h) == 'TrustHook']
+    if not hooks or name_of(config.train_dataloader.dataset) == 'DatasetPart':
         return
     if 'student' in config.model:
         raise ValueError('TrustHook fits a model; the config has an algorithm with a student.')
     part = (None, -int(hooks[0].get('hold_out', 100)))
     inside = config.train_dataloader.dataset
     config.train_dataloader.dataset = dict(type='mango_mm.DatasetPart', part=part, dataset=inside)
-
-
-def _named(part: Mapping[str, Any], name: str) -> bool:
-    return str(part.get('type')).rpartition('.')[2] == name
 
 
 def _show_in(config: Config, folder: Path) -> None:

@@ -20,22 +20,10 @@ import numpy as np
 import torch
 from mmengine.dataset import InfiniteSampler
 
+from mango_mm.pipelines import Draw
 from mango_mm.registry import DATA_SAMPLERS
 
 __all__ = ['Draw', 'SeededDraws', 'SeededSampler', 'own_random_numbers']
-
-
-class Draw(int):
-    """The index of a sample, with the seed of this one use of it."""
-
-    seed: tuple[int, ...]
-
-    @classmethod
-    def of(cls, index: int, *seed: int) -> Draw:
-        """``index``, to be used with ``seed``."""
-        draw = cls(index)
-        draw.seed = seed
-        return draw
 
 
 @DATA_SAMPLERS.register_module()

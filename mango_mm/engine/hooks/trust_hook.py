@@ -13,7 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from mango_mm.explicit.fit_trust import fit_trust
-from mango_mm.pipelines import held_out_loader
+from mango_mm.pipelines import Draw, held_out_loader
 from mango_mm.registry import DATASETS, HOOKS
 
 __all__ = ['TrustHook']
@@ -182,7 +182,8 @@ def _gather(
     join = FUNCTIONS.get(collate['type'])
     total = len(dataset) if most is None else most
     step = max(1.0, len(dataset) / total)  # of a long list, some of everywhere
-    draws = [Draw(int(i * step) % len(dataset), i // len(dataset)) for i in range(total)]
+    places = [(int(i * step) % len(dataset), i // len(dataset)) for i in range(total)]
+    draws = [Draw.of(index, SEED, view, index) for index, view in places]
     with tqdm(total=total, desc=f'trust: {what}', unit='sample') as bar:
         for start in range(0, total, BATCH):
             rows = draws[start : start + BATCH]
@@ -198,14 +199,3 @@ def _gather(
             bar.update(len(rows))
     joined = {m: torch.cat(parts) for m, parts in described.items()}
     return joined, torch.cat(likelihoods) if labelled else torch.empty(0)
-
-
-class Draw(int):
-    """An index with a seed of its own: see ``mango_mm/datasets/draws.py``."""
-
-    seed: tuple[int, ...]
-
-    def __new__(cls, index: int, view: int) -> Draw:
-        draw = super().__new__(cls, index)
-        draw.seed = (SEED, view, index)
-        return draw
