@@ -1,18 +1,28 @@
-# Two commands do everything on a machine with Python 3.11, gcc, g++ and make:
+# Two commands do everything on a machine with Python 3.10 to 3.12, gcc, g++ and make:
 #   make demo    build the environment, then train, evaluate and draw
 #   make test    build the environment, then run every check
 # MANGO_WHEELS=folder re-uses an mmcv wheel found there instead of compiling it.
+# PYTHON=python3.12 takes another Python; HOSTS=onedl the forks of 2026 (without mmagic).
 
 PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
 SEEDS ?= 0
 JOBS ?= 2
+GPU_PYTHON ?= $(RUN)
+HOSTS ?= openmmlab
 
-.PHONY: setup demo demo-translation demo-imdb demo-trust test test-slow soak check lint clean
+.PHONY: setup demo-core demo demo-translation demo-imdb demo-trust web docs gpu test test-slow soak check lint clean
 
 setup:
-	@$(PYTHON) tools/setup_env.py --venv $(VENV)
+	@$(PYTHON) tools/setup_env.py --venv $(VENV) --hosts $(HOSTS)
+
+# torch alone, no toolbox: its own small environment.
+CORE ?= .venv-core
+demo-core:
+	@test -x $(CORE)/bin/python || $(PYTHON) -m venv $(CORE)
+	@$(CORE)/bin/python -c 'import mango_mm.fusion' 2> /dev/null || $(CORE)/bin/python -m pip install -q .
+	$(CORE)/bin/python tools/demo_core.py
 
 demo: setup
 	$(RUN) -W ignore tools/demo.py --seeds $(SEEDS)
@@ -25,6 +35,19 @@ demo-imdb: setup
 
 demo-trust: setup
 	$(RUN) -W ignore tools/demo_trust.py --seeds $(SEEDS)
+
+# A page to play with, on this machine alone.
+web: setup
+	$(RUN) -W ignore tools/web.py
+
+# The documentation site: every warning is an error, every link is there.
+docs: setup
+	$(RUN) -W ignore -m sphinx -b html -q -W --keep-going docs docs/_build/html
+	@echo docs/_build/html/index.html
+
+# What a GPU says: is every kernel right on it, how fast is it, does a training run. Ten minutes.
+gpu:
+	$(GPU_PYTHON) -W ignore tools/benchmark/gpu_report.py --out docs/benchmarks
 
 lint: setup
 	$(RUN) -m ruff format --check .
@@ -51,4 +74,4 @@ soak: setup
 check: test
 
 clean:
-	rm -rf $(VENV) work_dirs/demo* data/mini_* build dist *.egg-info
+	rm -rf $(VENV) $(CORE) work_dirs/demo* data/mini_* docs/_build build dist *.egg-info

@@ -17,6 +17,7 @@ RUNTIME = [
     'mmengine>=0.10.6,<1.0',  # before 0.10.6 Adafactor is registered twice under torch 2.5
     'torch>=2.4',  # torch.serialization.add_safe_globals, for mmengine's checkpoints
     'mmcv>=2.0.0rc4,<2.2.0',  # mmseg 1.2.2 and mmagic 1.2.0 assert it; build it with ops
+    'safetensors>=0.4',  # the model zoo
     'pillow>=9.1',  # Image.Resampling
     'matplotlib>=3.5',  # matplotlib.colormaps
     'tqdm',
@@ -47,6 +48,8 @@ ONNX = [
     'onnxscript>=0.5',
     'onnxruntime>=1.20',
 ]
+WEB = [*SEG, 'flask>=3.1', 'waitress>=3.0']
+DOCS = ['sphinx>=8.1', 'myst-nb>=1.1', 'furo>=2024.8', 'nbclient>=0.10', 'ipykernel>=6.29']
 DEV = ['pytest>=8', 'hypothesis>=6.100', 'ruff>=0.9', 'mypy>=1.11', 'import-linter>=2.1']
 
 
@@ -96,6 +99,7 @@ setup(
     python_requires='>=3.9',
     packages=find_packages(include=['mango_mm', 'mango_mm.*']),
     include_package_data=True,
+    package_data={'mango_mm': ['py.typed', 'zoo/*.json', 'zoo/*.safetensors', 'web/page/*']},
     install_requires=BASE,
     extras_require={
         'seg': SEG,
@@ -105,6 +109,8 @@ setup(
         'encoders': ENCODERS,
         'onnx': ONNX,
         'all': sorted({*SEG, *EDIT, *IMDB, *PREPARE, *ENCODERS}),
+        'web': WEB,
+        'docs': DOCS,
         'dev': DEV,
     },
     zip_safe=False,

@@ -8,8 +8,9 @@ the modules behind a name are imported when it is first asked for.
 
 from mango_mm.hosts import has_host
 from mango_mm.version import __version__
+from mango_mm.zoo import list_models
 
-__all__ = ['__version__']
+__all__ = ['__version__', 'list_models']
 
 if has_host('mmengine'):
     import mango_mm.registry  # noqa: F401  # makes the names known

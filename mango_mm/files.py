@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import io
 import json
 import math
 import os
@@ -15,13 +16,14 @@ import os.path as osp
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 __all__ = [
     'append_line',
     'component',
+    'decode_image',
     'inside',
     'is_made',
     'locked',
@@ -138,13 +140,34 @@ def read_image(source: Any, what: str) -> Image.Image:
         raise FileNotFoundError(f'the {what} file {source} does not exist.')
     try:
         with open(source, 'rb') as file:  # closed on errors too
-            image = Image.open(file, formats=FORMATS)
-            # Pillow has no mode for colours of 16 bits, and cuts them to 8.
-            cut = image.mode not in ('I', 'I;16') and ';16' in str([t[3] for t in image.tile])
-            image.load()
-            image.info[CUT_TO_8_BITS] = cut
+            return _decoded(file, None)
     except Exception as error:  # its decoders raise anything on broken files
         raise ValueError(f'the {what} file {source} cannot be decoded: {error}.') from error
+
+
+def decode_image(data: bytes, what: str, most_pixels: int) -> Image.Image:
+    """A picture that somebody sent, by the same opener; decoded only if it is small enough.
+
+    Raises:
+        ValueError: If it is not an image, is truncated, or claims more than ``most_pixels``.
+    """
+    try:
+        return _decoded(io.BytesIO(data), most_pixels)
+    except Exception as error:
+        said = 'it is no picture' if isinstance(error, UnidentifiedImageError) else str(error)
+        raise ValueError(f'the {what} picture cannot be decoded: {said}.') from error
+
+
+def _decoded(file: BinaryIO, most_pixels: int | None) -> Image.Image:
+    image = Image.open(file, formats=FORMATS)
+    if most_pixels is not None and image.width * image.height > most_pixels:
+        raise ValueError(
+            f'it claims {image.width} x {image.height} pixels, more than {most_pixels:,}'
+        )
+    # Pillow has no mode for colours of 16 bits, and cuts them to 8.
+    cut = image.mode not in ('I', 'I;16') and ';16' in str([t[3] for t in image.tile])
+    image.load()
+    image.info[CUT_TO_8_BITS] = cut
     return image
 
 

@@ -22,6 +22,8 @@ HOSTS = {
     'h5py': 'pip install h5py',
     'sklearn': 'pip install scikit-learn',
     'scipy': 'pip install scipy',
+    'flask': 'pip install "mango_mm[web]"',
+    'waitress': 'pip install "mango_mm[web]"',
     'matplotlib': 'pip install matplotlib',
     'onnxscript': 'pip install "mango_mm[onnx]"',
     'onnxruntime': 'pip install "mango_mm[onnx]"',

@@ -51,6 +51,8 @@ def test_the_base_install_needs_torch_and_numpy_alone(wheel):
         'onnx',
         'prepare',
         'all',
+        'web',
+        'docs',
         'dev',
     }
 

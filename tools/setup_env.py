@@ -5,8 +5,12 @@ hash of what it installed, so that a second run takes seconds and an interrupted
 run goes on where it stopped (mmcv's compilation included: ninja keeps the
 object files).
 
+Two families of hosts: ``openmmlab``, as released (mmcv 2.1.0, mmseg 1.2.2, mmagic 1.2.0), and
+``onedl``, the forks kept up since (onedl-mmcv, -mmengine, -mmsegmentation; there is no mmagic
+among them, so no translation).
+
 Run:
-    python3 tools/setup_env.py --venv .venv --wheels path/to/wheels
+    python3 tools/setup_env.py --venv .venv --wheels path/to/wheels --hosts openmmlab
 """
 
 from __future__ import annotations
@@ -24,24 +28,31 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = ROOT / 'requirements'
-PYTHON = (3, 11)  # the pinned set in requirements/ was tested on this one
+PYTHONS = ((3, 10), (3, 11), (3, 12))  # the pinned sets in requirements/ were tested on these
 
 OPS_PROBE = (
     'import torch, mmcv, mmcv.ops; '
     'mmcv.ops.nms(torch.tensor([[0., 0, 1, 1]]), torch.tensor([1.]), .5)'
 )
 HOSTS_PROBE = (
-    'import mmengine, mmcv.ops, mmseg.apis, mmseg.models, mmagic.apis, mmagic.models; '
+    'import mmengine, mmcv.ops, mmseg.apis, mmseg.models; '
     'print("hosts: mmengine", mmengine.__version__, "mmcv", mmcv.__version__, '
-    '"mmseg", mmseg.__version__, "mmagic", mmagic.__version__)'
+    '"mmseg", mmseg.__version__)'
 )
+MMAGIC_PROBE = 'import mmagic.apis, mmagic.models; print("mmagic", mmagic.__version__)'
+# family -> (its distribution of mmcv, its requirement files)
+FAMILIES = {
+    'openmmlab': ('mmcv', 'hosts.txt', 'mmcv.txt'),
+    'onedl': ('onedl-mmcv', 'hosts-onedl.txt', 'mmcv-onedl.txt'),
+}
 
 
 class Setup:
     """The stages, in order, inside one virtual environment."""
 
-    def __init__(self, venv: Path, wheels: Path | None) -> None:
-        self.venv, self.wheels = venv, wheels
+    def __init__(self, venv: Path, wheels: Path | None, hosts: str = 'openmmlab') -> None:
+        self.venv, self.wheels, self.hosts = venv, wheels, hosts
+        self.mmcv, self.hosts_file, self.mmcv_file = FAMILIES[hosts]
         self.python = venv / 'bin' / 'python'
         self.stamps = venv / '.mango-stamps'
         self.start = time.monotonic()
@@ -101,21 +112,25 @@ class Setup:
     def install_mmcv(self) -> None:
         version = next(
             line.strip().split('==')[1]
-            for line in (REQUIREMENTS / 'mmcv.txt').read_text().splitlines()
-            if line.startswith('mmcv==')
+            for line in (REQUIREMENTS / self.mmcv_file).read_text().splitlines()
+            if line.startswith(f'{self.mmcv}==')
         )
         if self.works(OPS_PROBE):
             return
         tag = f'cp{sys.version_info.major}{sys.version_info.minor}'
-        pattern = f'mmcv-{version}-{tag}-{tag}-*.whl'
+        pattern = f'{self.mmcv_stem(version)}-{tag}-{tag}-*.whl'
         for wheel in sorted(self.wheels.glob(pattern)) if self.wheels else []:
             self.say(f'  trying {wheel}')
             self.pip('install', '--no-deps', '--no-index', '--force-reinstall', wheel)
             if self.works(OPS_PROBE):
                 return
             self.say('  that wheel does not match this torch; building from source instead')
-            self.pip('uninstall', '-y', 'mmcv')
+            self.pip('uninstall', '-y', self.mmcv)
         self.build_mmcv(version)
+
+    def mmcv_stem(self, version: str) -> str:
+        """What names of its archives and wheels begin with."""
+        return f'{self.mmcv.replace("-", "_")}-{version}'
 
     def build_mmcv(self, version: str) -> None:
         """Compile mmcv's operators against the torch of this environment.
@@ -129,17 +144,17 @@ class Setup:
                     f'mmcv has to be compiled and {tool} was not found; install gcc and g++.'
                 )
         build = self.venv / 'build-mmcv'
-        source = build / f'mmcv-{version}'
+        source = build / self.mmcv_stem(version)
         if not (source / 'setup.py').exists():
             build.mkdir(exist_ok=True)
             self.pip(
-                'download', '--no-deps', '--no-build-isolation', '--no-binary', 'mmcv',
-                '-d', build, f'mmcv=={version}',
+                'download', '--no-deps', '--no-build-isolation', '--no-binary', self.mmcv,
+                '-d', build, f'{self.mmcv}=={version}',
                 MMCV_WITH_OPS='1',
             )  # fmt: skip
             # Python before 3.11.4 does not know the filter yet.
             safely = {'filter': 'data'} if hasattr(tarfile, 'data_filter') else {}
-            with tarfile.open(build / f'mmcv-{version}.tar.gz') as archive:
+            with tarfile.open(build / f'{self.mmcv_stem(version)}.tar.gz') as archive:
                 archive.extractall(build, **safely)
         jobs = str(os.cpu_count() or 1)
         self.say(f'  compiling 77 files with {jobs} jobs: 12 to 25 minutes on two cores')
@@ -157,7 +172,7 @@ class Setup:
         self.pip('install', '--no-deps', '--no-index', '--force-reinstall', wheel)
         if not self.works(OPS_PROBE):
             raise SystemExit(
-                f'mmcv {version} was built but its operators do not import; '
+                f'{self.mmcv} {version} was built but its operators do not import; '
                 f'see the compiler output above, remove {build} and try again.'
             )
         if self.wheels:
@@ -198,20 +213,38 @@ class Setup:
         )
 
     def check(self) -> None:
-        self.say('importing all four hosts')
+        self.say('importing the hosts')
         self.run(self.python, '-W', 'ignore', '-c', HOSTS_PROBE, cwd=ROOT)
+        if self.hosts == 'openmmlab':
+            self.run(self.python, '-W', 'ignore', '-c', MMAGIC_PROBE, cwd=ROOT)
 
-    def all(self) -> None:
+    def claim(self) -> None:
+        """One environment, one family: both would own the same import names."""
+        claimed = self.stamps / 'family'
+        family = claimed.read_text() if claimed.exists() else 'openmmlab'
+        if (self.stamps / 'mmcv').exists() and family != self.hosts:
+            raise SystemExit(
+                f'{self.venv} holds HOSTS={family}; for HOSTS={self.hosts} give another folder: '
+                f'make setup HOSTS={self.hosts} VENV=.venv-{self.hosts}'
+            )
+        claimed.write_text(self.hosts)
+
+    def all(self, *, package: bool = True) -> None:
+        """Every stage; without ``package`` all but the last, for layers of a container."""
         self.create_venv()
         self.stamps.mkdir(exist_ok=True)
+        self.claim()
         self.install_file('torch.txt')
         self.install_file('build.txt')
         # The stamp of torch is part of mmcv's: another torch, another binary.
         torch = (REQUIREMENTS / 'torch.txt').read_bytes()
-        mmcv = (REQUIREMENTS / 'mmcv.txt').read_bytes()
-        self.install_file('hosts.txt', '--no-deps')
+        mmcv = (REQUIREMENTS / self.mmcv_file).read_bytes()
+        self.install_file(self.hosts_file, '--no-deps')
         self.stage('mmcv', torch + mmcv, self.install_mmcv)
         self.install_file('dev.txt')
+        self.install_file('docs.txt')
+        if not package:
+            return
         self.install_package()
         if self.changed:
             self.check()
@@ -227,16 +260,21 @@ def main() -> None:
         default=os.environ.get('MANGO_WHEELS') or None,
         help='folder with an mmcv wheel built for this torch (default: $MANGO_WHEELS)',
     )
+    parser.add_argument(
+        '--skip-package', action='store_true', help='install what it needs, not mango_mm itself'
+    )
+    parser.add_argument('--hosts', choices=sorted(FAMILIES), default='openmmlab')
     args = parser.parse_args()
-    if sys.version_info[:2] != PYTHON:
+    if sys.version_info[:2] not in PYTHONS:
+        known = ', '.join('{}.{}'.format(*version) for version in PYTHONS)
         raise SystemExit(
-            'the pinned set needs Python {}.{}; got {}.{}. '
-            'Call make with PYTHON=python3.11.'.format(*PYTHON, *sys.version_info[:2])
+            f'the pinned sets are for Python {known}; this is {sys.version.split()[0]}. '
+            'Call make with PYTHON=python3.11.'
         )
     if args.wheels and not args.wheels.is_dir():
         raise SystemExit(f'MANGO_WHEELS must name a folder; got {args.wheels}.')
     try:
-        Setup(args.venv.absolute(), args.wheels).all()
+        Setup(args.venv.absolute(), args.wheels, args.hosts).all(package=not args.skip_package)
     except subprocess.CalledProcessError as error:
         raise SystemExit(
             f'setup stopped at: {" ".join(map(str, error.cmd))}\nRun it again to go on from there.'

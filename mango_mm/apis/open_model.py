@@ -14,6 +14,7 @@ from mango_mm.checkpoints import load_weights
 from mango_mm.engine.console_runner import quiet_hosts
 from mango_mm.models.trusted_ensemble import check_trust
 from mango_mm.registry import MODELS
+from mango_mm.zoo import find_model, is_model_name
 
 __all__ = ['open_model']
 
@@ -31,17 +32,21 @@ def open_model(
     Of a training algorithm it is the student that is returned.
 
     Args:
-        config: File, or a config already read.
+        config: File, a name of the model zoo, or a config already read.
         checkpoint: File, or a work dir (its newest checkpoint); it must hold every weight. None:
-            weights as initialised, without any pretrained file.
+            those of the zoo if that has the model, else weights as initialised, without any
+            pretrained file.
         options: Overrides of the config.
         device: Where the model lies.
         check: Called with the model before weights are loaded; raises if it is of no use.
 
     Raises:
         FileNotFoundError: If config or checkpoint do not exist.
+        KeyError: If a name is not in the zoo.
         ValueError: If the checkpoint is of another model.
     """
+    if checkpoint is None and is_model_name(config):
+        checkpoint = find_model(str(config)).checkpoint
     read = load_config(config, options=options)
     init_default_scope(read.get('default_scope', 'mmengine'))
     given = read.model

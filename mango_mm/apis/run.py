@@ -19,6 +19,7 @@ from mango_mm.checkpoints import find_checkpoint, load_weights, said_of, unwrapp
 from mango_mm.engine.console_runner import ConsoleRunner, quiet_hosts
 from mango_mm.models.trusted_ensemble import check_trust
 from mango_mm.pipelines import name_of
+from mango_mm.zoo import find_config, is_model_name
 
 __all__ = [
     'hold_out_for_trust',
@@ -46,7 +47,7 @@ def load_config(
     """Read a config and set where it works and how it is launched.
 
     Args:
-        config: A file, or a config already read (copied, not changed).
+        config: A file, a name of the model zoo, or a config already read (copied, not changed).
         work_dir: Where logs and checkpoints go; None: what the config says, else
             ``work_dirs/<name of the file>``.
         options: Values to override, keys with dots: ``{'optim_wrapper.optimizer.lr': 1e-4}``.
@@ -82,6 +83,8 @@ def load_config(
 
 
 def _read_config(path: str | Path) -> Config:
+    if is_model_name(path):
+        path = find_config(str(path))
     if osp.isdir(path):
         raise ValueError(f'config {path} must be a file; it is a folder.')
     if not osp.isfile(path):

@@ -39,9 +39,10 @@ def MangoInferencer(  # noqa: N802  # what the toolboxes call theirs; it chooses
     """The inferencer for the task of a config's model.
 
     Args:
-        config: File or config the model was trained with; its test pipeline is used.
-        checkpoint: File, or a work dir (its newest checkpoint); None: weights as initialised,
-            for trying things out.
+        config: File or config the model was trained with, whose test pipeline is used; or a name
+            of :func:`mango_mm.list_models`.
+        checkpoint: File, or a work dir (its newest checkpoint); None: what the zoo has under that
+            name, else weights as initialised, for trying things out.
         device: Where it runs; None: a GPU if there is one.
 
     Returns:
@@ -50,11 +51,13 @@ def MangoInferencer(  # noqa: N802  # what the toolboxes call theirs; it chooses
 
     Raises:
         FileNotFoundError: If config or checkpoint do not exist.
+        KeyError: If a name is not in the zoo.
         TypeError: If the model is of no task that is known.
         ImportError: If the toolbox of the task is missing.
 
     Example::
 
+        infer = MangoInferencer('mango-trust-rooms')
         infer = MangoInferencer('config.py', 'work_dirs/run')
         result = infer({'rgb': 'rgb/1.jpg', 'depth': 'depth/1.png'}, show_dir='panels')
     """

@@ -35,7 +35,7 @@ def umurl_loss(
     variance_weight: float = 5.0,
     covariance_weight: float = 1.0,
 ) -> dict[str, Tensor]:
-    """The loss of UmURL, by terms.
+    """The loss of UmURL, by terms::
 
         intra = sum_m MSE(z_m, z'_m)           what a modality gives alone, and what the fused
                                                feature holds of it

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,14 +50,37 @@ def test_a_folder_of_wheels_that_does_not_exist_is_named(tmp_path):
     assert 'MANGO_WHEELS must name a folder; got' in done.stderr
 
 
-def test_requirements_are_pinned_with_nothing_twice():
+@pytest.mark.parametrize('python', ['3.10', '3.11', '3.12'])
+@pytest.mark.parametrize(
+    'files',
+    [
+        ('torch', 'build', 'mmcv', 'hosts', 'dev', 'docs'),
+        ('torch', 'build', 'mmcv-onedl', 'hosts-onedl', 'dev', 'docs'),
+    ],
+    ids=['openmmlab', 'onedl'],
+)
+def test_requirements_are_pinned_with_nothing_twice(files, python):
     names = []
-    for file in ('torch', 'build', 'mmcv', 'hosts', 'dev'):
+    for file in files:
         for line in (ROOT / 'requirements' / f'{file}.txt').read_text().splitlines():
             line = line.split('#')[0].strip()
-            if line:
-                name, _, version = line.partition('==')
-                assert version, f'{file}.txt: {line} is not pinned'
-                names.append(name.lower().replace('_', '-'))
-    assert len(names) > 100
+            if not line:
+                continue
+            requirement = Requirement(line)
+            pins = list(requirement.specifier)
+            assert [p.operator for p in pins] == ['=='], f'{file}.txt: {line} is not pinned'
+            if requirement.marker is None or requirement.marker.evaluate(
+                {'python_version': python}
+            ):
+                names.append(canonicalize_name(requirement.name))
+    assert len(names) > 60
     assert len(names) == len(set(names))
+
+
+def test_one_folder_holds_one_family_of_hosts(setup):
+    setup.claim()
+    (setup.stamps / 'mmcv').write_text('built')
+    setup.claim()
+    setup.hosts = 'onedl'
+    with pytest.raises(SystemExit, match='holds HOSTS=openmmlab; for HOSTS=onedl give another'):
+        setup.claim()

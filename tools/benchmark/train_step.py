@@ -13,13 +13,6 @@ Example:
 
 from pathlib import Path
 
-import torch
-from mmengine.optim import build_optim_wrapper
-from mmengine.registry import init_default_scope
-from mmengine.structures import PixelData
-from mmseg.structures import SegDataSample
-
-from mango_mm.apis import load_config
 from mango_mm.apis.command import positive_int, run_tool
 from mango_mm.benchmarking.measuring import (
     Spread,
@@ -28,7 +21,7 @@ from mango_mm.benchmarking.measuring import (
     take_turns,
 )
 from mango_mm.benchmarking.report import make_parser, plot_steps, save, start
-from mango_mm.registry import MODELS
+from mango_mm.benchmarking.segmentor_steps import prepare_segmentor
 
 SMALL = {
     'RGB only': 'configs/unimodal/rgb_small_1xb8-600it_mini-rooms-72x96.py',
@@ -50,46 +43,14 @@ def parse_run(text: str) -> tuple[str, str]:
     return name, config
 
 
-def prepare(path, args):
-    """Model, its training step, its prediction and its forward on one image."""
-    config = load_config(path)
-    init_default_scope(config.default_scope)
-    model = MODELS.build(config.model).to(args.device)
-    wrapper = build_optim_wrapper(model, config.optim_wrapper)
-    channels = sum(model.data_preprocessor.channels.values())
-    size = tuple(config.crop_size)
-    batch = args.batch or config.train_dataloader.batch_size
-    images = [torch.rand(channels, *size) * 255 for _ in range(batch)]
-    samples = []
-    for _ in images:
-        sample = SegDataSample(metainfo={'img_shape': size, 'ori_shape': size})
-        sample.gt_sem_seg = PixelData(data=torch.randint(0, config.num_classes, (1, *size)))
-        samples.append(sample)
-    data = {'inputs': images, 'data_samples': samples}
-
-    def train():
-        model.train()
-        model.train_step(data, wrapper)
-
-    @torch.no_grad()
-    def predict():
-        model.eval()
-        packed = model.data_preprocessor({'inputs': images[:1], 'data_samples': samples[:1]}, False)
-        model(**packed, mode='tensor')
-
-    return {
-        'model': model, 'train': train, 'predict': predict, 'batch': batch, 'size': size,
-    }  # fmt: skip
-
-
 def measure(runs, args):
-    made = {name: prepare(path, args) for name, path in runs.items()}
-    sizes = {m['size'] for m in made.values()}
+    made = {name: prepare_segmentor(path, args.device, args.batch) for name, path in runs.items()}
+    sizes = {m.size for m in made.values()}
     if len(sizes) > 1:
         raise SystemExit(f'the configs must have one image size; got {sorted(sizes)}.')
-    steps = {name: m['train'] for name, m in made.items()}
+    steps = {name: m.train for name, m in made.items()}
     times = take_turns(steps, device=args.device, rounds=args.rounds, seconds=args.seconds)
-    predictions = {name: m['predict'] for name, m in made.items()}
+    predictions = {name: m.predict for name, m in made.items()}
     latency = take_turns(predictions, device=args.device, rounds=args.rounds, seconds=args.seconds)
     first = next(iter(runs))
     lines = []
@@ -97,13 +58,13 @@ def measure(runs, args):
         step = Spread.of(times[name])
         over = Spread.of_ratios(times[name], times[first])
         lines.append({
-            'name': name, 'config': runs[name], 'batch': m['batch'], 'size': list(m['size']),
-            'parameters': sum(p.numel() for p in m['model'].parameters()),
-            'gflops': round(count_flops(m['predict']) / 1e9, 3),
+            'name': name, 'config': runs[name], 'batch': m.batch, 'size': list(m.size),
+            'parameters': sum(p.numel() for p in m.model.parameters()),
+            'gflops': round(count_flops(m.predict) / 1e9, 3),
             'latency_ms': round(1e3 * Spread.of(latency[name]).median, 2),
-            'images_per_s': round(m['batch'] / step.median, 2),
+            'images_per_s': round(m.batch / step.median, 2),
             'ratio': list(over),
-            'peak_mib': round(peak_bytes(m['train'], device=args.device) / 2**20, 1),
+            'peak_mib': round(peak_bytes(m.train, device=args.device) / 2**20, 1),
         })  # fmt: skip
         print(f'{name}: {over} x {first}', flush=True)
     return lines

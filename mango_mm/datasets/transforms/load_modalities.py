@@ -28,20 +28,21 @@ class LoadModalities(BaseTransform):
 
     Args:
         modalities: A list of dicts in the order of the stack, the same that preprocessor and
-            backbone have. Of each is read:
+            backbone have. Of each is read::
 
-            ``name``           ``rgb`` goes where mmseg's transforms expect an image, any other
+                name           rgb goes where mmseg's transforms expect an image, any other
                                under its name; its path is that of the data set
-            ``channels``       how many it has
-            ``loader``         config of the transform that loads it (``LoadDepth``, ``LoadArray``,
-                               ``LoadImage``), without ``key``; None: ``LoadImage`` for ``rgb``,
-                               else ``LoadArray`` of its first ``channels``
-            ``dtype``          what its files must hold; None: any numbers
-            ``missing``        the value that means no measurement, 0 unless told
-            ``interpolation``  ``'nearest'``, so that no value is invented between two surfaces, or
-                               ``'bilinear'``, for what is an image without holes (thermal, near
-                               infrared): it follows ``rgb``, is stacked with it at once, and
+                channels       how many it has
+                loader         config of the transform that loads it (LoadDepth, LoadArray,
+                               LoadImage), without key; None: LoadImage for rgb,
+                               else LoadArray of its first channels
+                dtype          what its files must hold; None: any numbers
+                missing        the value that means no measurement, 0 unless told
+                interpolation  'nearest', so that no value is invented between two surfaces, or
+                               'bilinear', for what is an image without holes (thermal, near
+                               infrared): it follows rgb, is stacked with it at once, and
                                moves with it; then no transform may change colours
+
         resample: A modality of another size than the first is brought to the first's, by its
             interpolation; otherwise that is an error.
 

@@ -36,9 +36,9 @@ class BlockFusionBackbone(MultiStreamBackbone):
     ======================  ================================  =========  ================
     backbone                blocks                            read       write
     ======================  ================================  =========  ================
-    mmseg MiT               ``layers\.(\d+)\.1\.\d+``    norm1      attn.proj_drop
-    mmseg ViT               ``layers\.\d+``                 ln1        attn.proj_drop
-    mmseg ResNet-50         ``layer\d+\.\d+\.bn2``        (itself)   (itself)
+    mmseg MiT               ``layers\.(\d+)\.1\.\d+``         norm1      attn.proj_drop
+    mmseg ViT               ``layers\.\d+``                   ln1        attn.proj_drop
+    mmseg ResNet-50         ``layer\d+\.\d+\.bn2``            (itself)   (itself)
     ======================  ================================  =========  ================
 
     Writing at ``attn.proj_drop`` is before the block's residual sum, at ``attn`` after it.

@@ -42,7 +42,7 @@ class LatentDecoder(BaseModule):
         self.last = nn.Conv2d(channels[-1], out_channels, 3, padding=1)
 
     def forward(self, latent: Tensor, size: tuple[int, int]) -> Tensor:
-        """The image, (B, out_channels, *size), of a latent (B, C, h, w)."""
+        """The image, (B, out_channels, H, W) of ``size``, of a latent (B, C, h, w)."""
         x = latent
         for stage in self.stages:
             x = F.interpolate(stage(x), scale_factor=2.0, mode='nearest')

@@ -56,7 +56,7 @@ class UNetDecoder(BaseModule):
             size: Height and width of the image.
 
         Returns:
-            (B, out_channels, *size) in [-1, 1].
+            (B, out_channels, H, W) in [-1, 1].
 
         Raises:
             ValueError: If the maps' channels are not those it was built for.
