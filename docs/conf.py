@@ -22,7 +22,7 @@ extensions = [
     'sphinx.ext.napoleon',
     'sphinx.ext.viewcode',
 ]
-exclude_patterns = ['_build', '**/.ipynb_checkpoints', 'results/*.md']
+exclude_patterns = ['_build', '**/.ipynb_checkpoints']
 root_doc = 'index'
 source_suffix = {'.md': 'myst-nb', '.ipynb': 'myst-nb'}
 nb_execution_mode = 'off'  # outputs are in the notebooks; tests execute them
@@ -76,6 +76,8 @@ SHOWN = {page: source for source, page in PAGES_OF.items() if page != 'index.md'
 
 def read_source(app: Any, name: str, content: list[str]) -> None:
     page = f'{name}.md'
+    if name.startswith(ORPHANS) and name != 'benchmarks/README':
+        content[0] = f'---\norphan: true\n---\n\n{content[0]}'
     if page in SHOWN:
         source = ROOT / SHOWN[page]
         content[0] = _moved(source.read_text(encoding='utf-8'), source.parent)
@@ -124,13 +126,28 @@ def zoo_table() -> str:
     return '\n'.join(rows)
 
 
-def escape_bars(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
-    """Absolute values are not reStructuredText's substitutions."""
-    for i, line in enumerate(lines):
-        if '``' not in line and '>>>' not in line:
-            lines[i] = re.sub(r'\|([^|\n]+)\|', r'\\|\1\\|', line)
+# Tables that benchmarks write: linked from their README, not in the menu.
+ORPHANS = ('benchmarks/', )
+
+
+def plain_text(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
+    """Equations stay as they are written; absolute values are not substitutions."""
+    shown: list[str] = []
+    literal = False
+    for line in lines:
+        indented, above = line.startswith('    '), [x for x in shown if x.strip()][-1:]
+        literal = literal and (indented or not line.strip())
+        if indented and shown and not shown[-1].strip() and not literal:
+            plain = above and not above[0].startswith((' ', ':', '..', '>>>', '='))
+            if plain and not above[0].rstrip().endswith('::'):
+                shown += ['::', '']
+            literal = bool(plain)
+        if not literal and '``' not in line and '>>>' not in line:
+            line = re.sub(r'\|([^|\n]+)\|', r'\\|\1\\|', line)
+        shown.append(line)
+    lines[:] = shown
 
 
 def setup(app: Any) -> None:
-    app.connect('autodoc-process-docstring', escape_bars)
+    app.connect('autodoc-process-docstring', plain_text)
     app.connect('source-read', read_source)
