@@ -127,7 +127,7 @@ def zoo_table() -> str:
 
 
 # Tables that benchmarks write: linked from their README, not in the menu.
-ORPHANS = ('benchmarks/', )
+ORPHANS = ('benchmarks/',)
 
 
 def plain_text(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:

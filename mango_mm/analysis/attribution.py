@@ -161,7 +161,7 @@ class Attribution:
                 {m: entered[f'{i}.{m}'] for m in call.fusion.modalities}
                 for i, call in enumerate(calls)
             ]
-            with self.recorder.replacing(by_fusion):
+            with self.recorder.replacing(calls, by_fusion):
                 found = self.task.output_of(features, samples)
             return (found * weights).sum(dim=tuple(range(1, found.dim())))
 
@@ -178,7 +178,7 @@ class Attribution:
         meta = samples[0].metainfo
         inputs = batch['inputs']
         return Explanation(
-            name=str(meta.get('sample_id') or meta.get('img_path') or ''),
+            name=_name_of(meta),
             target=label, score=whole, without=nothing, tokens=shaped, rest=float(rest[0]),
             arrivals=arrivals, drawn_from=drawn,
             inputs={k: v[0] for k, v in inputs.items()} if isinstance(inputs, dict) else inputs[0],
@@ -218,6 +218,12 @@ class Attribution:
             for part in drawn.split(list(layout.lengths), dim=2)
         ]
         return arrivals, dict(zip(fusion.modalities, sizes))
+
+
+def _name_of(meta: Mapping[str, Any]) -> str:
+    """What a sample is called; one given as arrays has no name."""
+    named = [meta.get(key) for key in ('sample_id', 'img_path')]
+    return next((str(n) for n in named if isinstance(n, (str, Path)) and str(n)), '')
 
 
 def _shape(values: Tensor, grid: tuple[int, int] | None) -> Map:

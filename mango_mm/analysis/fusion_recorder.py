@@ -83,15 +83,19 @@ class FusionRecorder:
             yield calls
 
     @contextlib.contextmanager
-    def replacing(self, entered: Sequence[Mapping[str, Tensor]]) -> Iterator[None]:
+    def replacing(
+        self, calls: Sequence[FusionCall], entered: Sequence[Mapping[str, Tensor]]
+    ) -> Iterator[None]:
         """Within it, the fusions work on these tokens, as :attr:`FusionCall.entered` has them.
 
         Args:
-            entered: Tokens of each fusion, in the order of ``fusions``.
+            calls: As recorded; not every fusion of a model need be called, nor in the order of
+                its layers.
+            entered: Tokens of each of them.
         """
         with contextlib.ExitStack() as stack:
-            for fusion, tokens in zip(self.fusions, entered):
-                handle = _replace(fusion, tokens)
+            for call, tokens in zip(calls, entered):
+                handle = _replace(call.fusion, tokens)
                 stack.callback(handle.remove)
             yield
 

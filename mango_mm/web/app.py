@@ -43,6 +43,7 @@ def create_app(bench: Bench | None = None, hosts: list[str] | None = None) -> An
     models = bench or Bench()
     app = Flask('mango_mm.web', static_folder=None)
     app.request_class = InMemory
+    app.json.sort_keys = False
     app.config['MAX_CONTENT_LENGTH'] = MOST_BYTES
     app.config['TRUSTED_HOSTS'] = hosts or ['127.0.0.1', 'localhost', '[::1]']
     page = files('mango_mm.web') / 'page'

@@ -11,20 +11,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mmengine.dataset import pseudo_collate
 from numpy.typing import NDArray
 from PIL import Image
 
+from mango_mm.analysis.attribution import Attribution
 from mango_mm.analysis.degraded_pipeline import frame_degradation
 from mango_mm.datasets.degradations import applicable
 from mango_mm.datasets.mini.write_rooms import write_rooms
 from mango_mm.files import decode_image, read_image, read_lines
 from mango_mm.inferencers import MangoInferencer
 from mango_mm.registry import TRANSFORMS, build_ours
+from mango_mm.visualization.panels import colour_labels
 
 __all__ = ['Bench', 'Pair', 'pair_of_uploads']
 
 SIZE = (72, 96)  # pixels, height and width, of what the models were trained on
 EXAMPLES = 6
+STEPS = 6  # of the integrated gradients
 MOST_PIXELS = 12_000_000  # of an upload
 SHOWN_PIXELS = 3  # of the screen, a side, for one of the picture
 ROOMS_PER_METRE = 5000  # of a generated depth file
@@ -91,8 +95,11 @@ class Bench:
     """
 
     def __init__(self, trusting: str = 'mango-trust-rooms', plain: str = 'concat-rooms') -> None:
-        self.models = {'MANGO with trust': MangoInferencer(trusting),
-                       'concatenation': MangoInferencer(plain)}  # fmt: skip
+        names = {'MANGO with trust': trusting, 'concatenation': plain}
+        self.models = {title: MangoInferencer(name) for title, name in names.items()}
+        self.attributions = {
+            title: Attribution(name, None, steps=STEPS) for title, name in names.items()
+        }
         self.first = next(iter(self.models.values()))
         self.kinds = sorted(applicable(self.first.modalities))
         self.examples, self.truths = _generated()
@@ -111,7 +118,8 @@ class Bench:
 
         Returns:
             ``seen``: two pictures; ``models``: by name ``pictures``, ``trust``, ``alarm``,
-            ``nll_per_dim`` and, with a truth, ``accuracy``. Pictures are data URIs of PNG.
+            ``nll_per_dim``, ``contributions`` through the fusion, and, with a truth,
+            ``accuracy``. Pictures are data URIs of PNG.
 
         Raises:
             ValueError: If the kind or the severity is unknown.
@@ -122,13 +130,16 @@ class Bench:
             raise ValueError(f'severity must be 1 to 5; got {severity}.')
         with self.lock:
             rgb, depth = self._broken(pair, kind, severity)
-            said = {
-                name: _say(infer({'rgb': rgb, 'depth': depth}), truth)
-                for name, infer in self.models.items()
-            }
+            sample = {'rgb': rgb, 'depth': depth}
+            said = {name: _say(infer(sample), truth) for name, infer in self.models.items()}
+            batch = pseudo_collate([self.first.prepare(sample)])
+            for name, attribution in self.attributions.items():
+                said[name]['contributions'] = attribution.explain_batch(batch).by_modality
         seen = {m: said['MANGO with trust']['pictures'].pop(m) for m in self.first.modalities}
         for m in self.first.modalities:
             said['concatenation']['pictures'].pop(m)
+        if truth is not None:
+            seen['truth'] = data_uri(colour_labels(truth, self.first.meta['palette']))
         return {'seen': seen, 'models': said}
 
     def _broken(

@@ -5,11 +5,13 @@ import json
 import numpy as np
 import pytest
 import torch
+from mmengine.dataset import pseudo_collate
 from rooms import MANGO, ROOT, SHORT, make_rooms, run
 
 from mango_mm.analysis.attribution import Attribution
 from mango_mm.apis.open_model import open_model
 from mango_mm.datasets.mini.write_movies import write_movies
+from mango_mm.inferencers import MangoInferencer
 from mango_mm.visualization.attribution import draw_attributions
 
 TOOL = ROOT / 'tools/analyse/attribution.py'
@@ -62,6 +64,21 @@ def test_contributions_add_up_to_the_score_of_the_real_model(work, name):
         assert sum(one.drawn_from.values()) == pytest.approx(1, abs=1e-5)
         arrived = sum(float(a.sum()) for a in one.arrivals.values())
         assert np.isfinite(arrived)
+
+
+def test_a_model_with_other_flows_and_a_sample_of_arrays_is_explained():
+    """The density of a trust is a fusion, too, and not one of those that are called."""
+    infer = MangoInferencer('mango-trust-rooms')
+    rng = np.random.default_rng(0)
+    sample = {
+        'rgb': rng.integers(0, 255, (72, 96, 3), dtype=np.uint8),
+        'depth': rng.random((72, 96), dtype=np.float32) + 2,
+    }
+    attribution = Attribution('mango-trust-rooms', None, steps=8)
+    found = attribution.explain_batch(pseudo_collate([infer.prepare(sample)]))
+    assert found.name == ''
+    total = sum(found.by_modality.values())
+    assert total + found.rest == pytest.approx(found.score - found.without, abs=1e-4)
 
 
 def test_arrivals_are_the_gradient_times_the_tokens(work):

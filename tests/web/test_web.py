@@ -68,6 +68,11 @@ def test_a_broken_sensor_is_noticed_and_named(client):
     assert dark[trusted]['trust']['rgb'] < 0.1 < dark[trusted]['trust']['depth']
     assert dark[trusted]['accuracy'] > dark['concatenation']['accuracy']
     assert dark['concatenation']['trust'] is None
+    for said in (*fine.values(), *dark.values()):
+        assert set(said['contributions']) == {'rgb', 'depth'}
+    # Believing depth alone, it takes nothing from the fusion.
+    assert abs(sum(dark[trusted]['contributions'].values())) < 0.05
+    assert sum(dark['concatenation']['contributions'].values()) > 1
 
 
 def test_an_upload_is_the_same_as_the_example_it_was_made_of(client, bench):

@@ -46,6 +46,8 @@ function caption(said) {
   const parts = [];
   if (said.accuracy !== undefined) parts.push(`${(100 * said.accuracy).toFixed(1)} % of pixels right`);
   if (said.nll_per_dim !== null) parts.push(`ln p ${(-said.nll_per_dim).toFixed(2)} nats per dimension`);
+  const shares = Object.entries(said.contributions).map(([m, v]) => `${m} ${v.toFixed(1)}`);
+  parts.push(`contributions to the score through the fusion: ${shares.join(', ')}`);
   return parts.join(', ');
 }
 
