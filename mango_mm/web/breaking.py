@@ -147,6 +147,11 @@ class Bench:
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         if not kind:
             return pair.rgb, pair.depth
+        if kind.endswith('frozen'):  # what it showed a while ago, in another room
+            others = [x for x in self.examples if x is not pair]
+            other = others[severity % len(others)]
+            rgb = other.rgb if kind.startswith('rgb') else pair.rgb
+            return rgb, pair.depth if kind.startswith('rgb') else other.depth
         pipeline = self.first.config.test_dataloader.dataset.pipeline
         step = frame_degradation(pipeline, self.first.modalities, kind, severity)
         seen = {'img': np.ascontiguousarray(pair.rgb[..., ::-1]), 'depth': pair.depth.copy(),

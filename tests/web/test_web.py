@@ -75,6 +75,17 @@ def test_a_broken_sensor_is_noticed_and_named(client):
     assert sum(dark['concatenation']['contributions'].values()) > 1
 
 
+def test_every_kind_of_failure_is_answered(bench, monkeypatch):
+    monkeypatch.setattr(bench, 'attributions', {})  # the slow part
+    assert len(bench.kinds) == 11  # change together with datasets/degradations.py
+    scores = []
+    for kind in ['', *bench.kinds]:
+        said = bench.predict(bench.examples[2], kind, 5)['models']['MANGO with trust']
+        scores.append(said['alarm'])
+    assert not scores[0]
+    assert sum(scores[1:]) >= 9
+
+
 def test_an_upload_is_the_same_as_the_example_it_was_made_of(client, bench):
     example = client.post('/predict', data={'example': '0'}).json
     sent = client.post('/predict', data=uploads(*own_pair(bench), per_metre='1000')).json
