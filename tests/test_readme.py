@@ -1,5 +1,6 @@
 """README and docs stay true: their code runs, their files exist, their numbers have a source."""
 
+import importlib.util
 import json
 import os
 import re
@@ -14,6 +15,15 @@ from rooms import SHORT, environment, iterations, make_rooms
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / 'README.md').read_text()
 PAGES = sorted([*(ROOT / 'docs').glob('*.md'), ROOT / 'CONTRIBUTING.md', ROOT / 'README.md'])
+SHOWN = {
+    'index',
+    'configs',
+    'configs_mango',
+    'configs_ablations',
+    'contributing',
+    'changelog',
+    'security',
+}  # pages of the site that only show another file
 
 
 def blocks(language):
@@ -74,7 +84,8 @@ def test_the_make_targets_it_names_exist():
     targets = set(re.findall(r'make ([\w-]+)', ' '.join(blocks('bash'))))
     targets |= set(re.findall(r'`make ([\w-]+)`', TEXT))
     assert targets == {
-        'demo', 'demo-imdb', 'demo-translation', 'demo-trust', 'test', 'test-slow'
+        'demo', 'demo-core', 'demo-imdb', 'demo-translation', 'demo-trust', 'docs', 'test',
+        'test-slow', 'web',
     }  # fmt: skip
     assert all(f'\n{target}:' in makefile for target in targets)
 
@@ -93,7 +104,17 @@ def test_links_and_paths_of_the_pages_exist(page):
 
 
 def test_all_pages_were_found():
-    assert len(PAGES) == 18
+    assert len(PAGES) == 18 + 4 + len(SHOWN)
+
+
+def test_the_rows_of_the_paper_are_those_that_the_configs_quote(tmp_path):
+    page = (ROOT / 'docs/paper.md').read_text()
+    spec = importlib.util.spec_from_file_location('rows', ROOT / 'tools/docs/paper_rows.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    rows = module.render()
+    assert rows.count('](../configs/') == 47  # change together with configs/
+    assert rows in page, 'run tools/docs/paper_rows.py'
 
 
 def test_the_picture_of_the_architecture_is_that_of_the_imports():

@@ -23,6 +23,7 @@ PACKAGE = 'mango_mm'
 LEFT_OUT = ('version', 'hosts', 'structures', 'modalities', 'pipelines')
 WIDTH, ROW, BOX, HEIGHT = 900, 92, 150, 44
 WHAT = {
+    'web': 'a page to play with',
     'inferencers': 'samples in, results out',
     'analysis': 'what a model does and why',
     'comparison': 'several models on equal terms',
@@ -36,6 +37,7 @@ WHAT = {
     'registry': 'names of configs',
     'testing': 'checks for your layers',
     'checkpoints': 'loading, safely',
+    'zoo': 'checkpoints that ship',
     'files': 'one door to the disk',
     'domains': 'what stored values mean',
     'explicit': 'what a density is for',

@@ -18,6 +18,16 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / 'docs/notebooks'
 
 
+def is_log(output: nbformat.NotebookNode) -> bool:
+    """What the toolboxes say while they work, with times and paths of this machine."""
+    if output.get('output_type') != 'stream':
+        return False
+    said = [line for line in output['text'].splitlines() if line.strip()]
+    return output['name'] == 'stderr' or all(
+        'mmengine' in line or line.startswith('Loads checkpoint') for line in said
+    )
+
+
 def execute(path: Path) -> nbformat.NotebookNode:
     """A notebook after its run, without what differs from run to run.
 
@@ -33,7 +43,7 @@ def execute(path: Path) -> nbformat.NotebookNode:
     for cell in notebook.cells:
         cell.metadata.pop('execution', None)
         if 'outputs' in cell:
-            cell.outputs = [o for o in cell.outputs if o.get('name') != 'stderr']
+            cell.outputs = [o for o in cell.outputs if not is_log(o)]
     notebook.metadata.language_info = {'name': 'python'}
     return notebook
 
