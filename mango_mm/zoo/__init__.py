@@ -26,7 +26,7 @@ class ZooModel:
 
     Attributes:
         name: What it is asked for by.
-        task: ``'segmentation'``, ``'genres'`` or ``'sequences'``.
+        task: ``'segmentation'`` or ``'sequences'``.
         config: Of its training, from the folder ``configs`` on.
         data: How what it was trained on is generated.
         metric: Which score.

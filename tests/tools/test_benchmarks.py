@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from mango_mm.benchmarking.measuring import Spread
@@ -89,6 +90,51 @@ def test_train_step(tmp_path):
     assert mango['parameters'] > rgb['parameters']
     assert mango['gflops'] > rgb['gflops'] > 0
     assert (tmp_path / 'quick.png').is_file()
+
+
+def test_zoo_measures_every_config_once_and_goes_on_after_one_that_fails(tmp_path):
+    words = ['--batch', 2, '--precision', 'fp32', 'amp', '--configs',
+             'configs/concat/concat_small*mini-rooms-72x96.py']  # fmt: skip
+    run('zoo', *words, out=tmp_path)
+    lines = read(tmp_path / 'zoo.json')
+    assert [(x['precision'], x['batch']) for x in lines] == [('amp', 2), ('fp32', 2)]
+    assert all(x['images_per_s'] > 0 and x['train_mib'] > 0 for x in lines)
+    assert lines[1]['gflops'] > 0
+    before = (tmp_path / 'zoo.json').stat().st_mtime_ns
+    run('zoo', *words, out=tmp_path)  # nothing is measured again
+    assert (tmp_path / 'zoo.json').stat().st_mtime_ns == before
+    done = subprocess.run(
+        [sys.executable, ROOT / 'tools/benchmark/zoo.py', '--out', tmp_path, '--rounds', '1',
+         '--seconds', '0', '--configs', 'configs/concat/concat_small*mini-movies*.py'],
+        capture_output=True, text=True, check=False, cwd=ROOT,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert 'is not of a segmentor of images' in (tmp_path / 'zoo.md').read_text()
+    assert len(read(tmp_path / 'zoo.json')) == 3
+
+
+@pytest.mark.slow
+def test_gpu_report_runs_every_step_and_says_which_failed(tmp_path):
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', ROOT / 'tools/benchmark/gpu_report.py', '--out', tmp_path,
+         '--device', 'cpu', '--quick'], capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    page = (tmp_path / 'gpu.md').read_text()
+    assert done.returncode == 0, page
+    assert page.count('| passed |') == 4
+    assert 'mIoU' in page
+    assert '| `concat_small_1xb8-600it_mini-rooms-72x96` | cpu | amp |' in page
+
+
+def test_gpu_report_without_a_gpu_says_so(tmp_path):
+    if torch.cuda.is_available():
+        pytest.skip('there is one')
+    done = subprocess.run(
+        [sys.executable, ROOT / 'tools/benchmark/gpu_report.py', '--out', tmp_path],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert 'needs a GPU that torch can use' in done.stderr
 
 
 def test_a_config_that_is_not_there_is_named(tmp_path):

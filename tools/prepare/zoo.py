@@ -21,7 +21,6 @@ from safetensors.torch import save_file
 from mango_mm.apis import open_model, test, train
 from mango_mm.apis.command import Parser, run_tool
 from mango_mm.checkpoints import find_checkpoint
-from mango_mm.datasets.mini.write_movies import write_movies
 from mango_mm.datasets.mini.write_rooms import write_rooms
 from mango_mm.datasets.mini.write_sequences import write_sequences
 from mango_mm.zoo import FOLDER
@@ -60,11 +59,6 @@ RECIPES = {
     'concat-rooms': Recipe(
         'segmentation', 'configs/concat/concat_small_1xb8-600it_mini-rooms-72x96.py', ROOMS,
         'mIoU', rooms, 'MANGO_MINI_ROOMS', 'RGB-D segmentation by concatenation, to compare with',
-    ),
-    'mango-movies': Recipe(
-        'genres', 'configs/mango/mango-l2_small_1xb32-600it_mini-movies-96x64.py',
-        'movies: 1,200 to train, 200 to test', 'f1/macro', write_movies, 'MANGO_MINI_MOVIES',
-        'genres from generated posters and plots',
     ),
     'mango-sequences': Recipe(
         'sequences', 'configs/mango/mango-cross-modal-l1_small_1xb32-600it_mini-sequences-24.py',
