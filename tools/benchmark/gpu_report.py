@@ -24,6 +24,8 @@ ZOO = (
     'configs/mango/mango-*mini-rooms-72x96.py',
 )
 
+STEPS = ('tests on the device', 'kernels and speed', 'costs of configs', 'a training with amp')
+
 
 def steps(args: argparse.Namespace, work: Path) -> dict[str, tuple[list[str], int]]:
     """Command and seconds of each."""
@@ -33,7 +35,7 @@ def steps(args: argparse.Namespace, work: Path) -> dict[str, tuple[list[str], in
         'tests on the device': (
             [*tool, '-m', 'pytest', '-q', '-p', 'no:cacheprovider',
              'tests/fusion/test_on_devices.py'], 120),
-        'kernels, flows, speed': (
+        'kernels and speed': (
             [*tool, 'tools/benchmark/gpu.py', '--out', str(args.out), '--device', args.device,
              *quick], 240),
         'costs of configs': (
@@ -89,6 +91,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--out', type=Path, required=True, help='folder for gpu.md and gpu.json')
     parser.add_argument('--device', default='cuda')
+    parser.add_argument(
+        '--only', nargs='+', metavar='STEP', choices=STEPS, default=STEPS, help=', '.join(STEPS)
+    )
     parser.add_argument('--quick', action='store_true', help='small sizes, for a try on a CPU')
     args = parser.parse_args()
     try:
@@ -109,6 +114,8 @@ def main() -> None:
         if not made['ok']:
             found['steps']['generated rooms'] = made
         for title, (command, seconds) in steps(args, work).items():
+            if title not in args.only:
+                continue
             print(f'{title} (at most {seconds} s)', flush=True)
             found['steps'][title] = run(command, seconds, data)
             costs = work / 'zoo.md'
