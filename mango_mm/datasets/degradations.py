@@ -120,7 +120,7 @@ def _warp(depth: Image, matrix: Image, missing: float) -> Image:
         channels = (np.ascontiguousarray(depth[..., c]) for c in range(depth.shape[2]))
         return np.stack([_warp(c, matrix, missing) for c in channels], axis=2)
     return np.asarray(
-        cv2.warpAffine(depth, matrix, size, flags=cv2.INTER_NEAREST, borderValue=missing)
+        cv2.warpAffine(depth, matrix, size, flags=cv2.INTER_NEAREST, borderValue=float(missing))
     )
 
 

@@ -58,7 +58,7 @@ class TransformersTextEncoder(BaseModule):
                 self.model = kind.from_pretrained(pretrained)
             else:
                 self.model = kind(config) if clip else kind.from_config(config)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # newer ones raise either
             where = (
                 'folder' if Path(pretrained).exists() else 'name on the hub, which needs a network'
             )
