@@ -71,7 +71,7 @@ def test_every_yaml_file_holds_a_mapping():
 
 def test_the_workflows_are_these():
     assert set(WORKFLOWS) == {'test', 'release'}
-    assert set(WORKFLOWS['test']['jobs']) == {'wheel', 'torch-only', 'hosts', 'slow'}
+    assert set(WORKFLOWS['test']['jobs']) == {'wheel', 'torch-only', 'core', 'hosts', 'slow'}
     # YAML 1.1 reads the key `on` as true.
     assert WORKFLOWS['release'][True] == {'push': {'tags': ['v*']}}
     on = WORKFLOWS['test'][True]
@@ -104,7 +104,17 @@ def test_actions_are_pinned_and_leave_no_token_behind():
         if name == 'actions/checkout':
             assert step['with']['persist-credentials'] is False
         if name == 'actions/setup-python':
-            assert step['with']['python-version'] == '3.11'
+            asked = step['with']['python-version']
+            assert asked in ('3.11', '${{ matrix.python }}', '${{ inputs.python-version }}')
+
+
+def test_every_python_and_family_of_hosts_that_has_pins_is_tried():
+    jobs = WORKFLOWS['test']['jobs']
+    assert jobs['core']['strategy']['matrix'] == {'python': ['3.10', '3.11', '3.12']}
+    rows = jobs['hosts']['strategy']['matrix']['include']
+    assert {(row['python'], row['hosts']) for row in rows} == {
+        ('3.10', 'openmmlab'), ('3.11', 'openmmlab'), ('3.12', 'openmmlab'), ('3.11', 'onedl'),
+    }  # fmt: skip
 
 
 def test_no_command_contains_what_a_stranger_can_write():
@@ -114,7 +124,7 @@ def test_no_command_contains_what_a_stranger_can_write():
 def test_every_make_target_they_call_exists():
     makefile = (ROOT / 'Makefile').read_text()
     called = re.findall(r'\bmake ([\w-]+)', '\n'.join(COMMANDS))
-    assert sorted(called) == ['setup', 'soak', 'test', 'test-slow']
+    assert sorted(called) == ['demo-core', 'setup', 'soak', 'test', 'test-slow']
     assert all(f'\n{target}:' in makefile for target in called)
 
 
