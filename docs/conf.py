@@ -43,7 +43,7 @@ html_copy_source = False
 
 
 def link_outside(text: str, folder: Path) -> str:
-    """Links out of ``docs`` as links to the pages that show the file: modules, or downloads."""
+    """Links out of ``docs`` to the pages that show the file; where none does, its path as text."""
 
     def swap(found: re.Match[str]) -> str:
         target, anchor = found[2], found[3] or ''

@@ -28,7 +28,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = ROOT / 'requirements'
-PYTHONS = ((3, 10), (3, 11), (3, 12))  # the pinned sets in requirements/ were tested on these
+# Those that have pins in requirements/; what was tried on each: docs/reliability.md.
+PYTHONS = ((3, 10), (3, 11), (3, 12))
 
 OPS_PROBE = (
     'import torch, mmcv, mmcv.ops; '
