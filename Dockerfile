@@ -1,6 +1,8 @@
 # The environment for CPUs, and the two commands: docker run mango_mm make demo
 FROM python:3.11-slim-bookworm
 
+# Debian keeps only the newest of each package, so that a pinned version would soon be gone.
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends gcc g++ make git libgl1 libglib2.0-0 \
     && rm -rf /var/lib/apt/lists/*

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os.path as osp
 from pathlib import Path
 
-import mango_mm
 from mango_mm.analysis.look_at_folder import FolderFound
+from mango_mm.files import shipped
 
 __all__ = ['write_config']
 
@@ -49,10 +49,7 @@ def _config(found: FolderFound, path: Path) -> str:
     stored = sorted(v for v in found.label_counts if v != 255)
     height, width = found.modalities[0].size
     crop = (min(height, CROP), min(width, CROP))
-    base = Path(mango_mm.__file__).parent
-    configs = base / '.mim/configs'
-    if not (configs / '_base_').is_dir():
-        configs = base.parent / 'configs'
+    configs = shipped('configs')
     specs, places = [], []
     for m in found.modalities:
         how = '' if m.is_rgb else f", dtype='{m.dtype}', missing=0.0"

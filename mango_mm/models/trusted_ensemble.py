@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mango_mm.explicit.state_weights import StateWeights, mix
 from mango_mm.explicit.trust import SensorTrust, TrustOutput, state_names
 
-__all__ = ['TrustedEnsemble', 'check_trust', 'describe_tokens', 'trust_of_sample']
+__all__ = ['TrustedEnsemble', 'check_trust', 'describe_tokens', 'trust_of_sample', 'trusted_of']
 
 
 def describe_tokens(tokens: Tensor, mask: Tensor) -> Tensor:
@@ -118,6 +118,14 @@ def trust_of_sample(trust: TrustOutput, index: int, modalities: Sequence[str]) -
     }
 
 
+def trusted_of(model: Any) -> TrustedEnsemble | None:
+    """The trusted ensemble of a model; None: it has none, as most."""
+    try:
+        return model.trusted_ensemble
+    except (AttributeError, TypeError):
+        return None
+
+
 def check_trust(model: Any, checkpoint: str | Path) -> None:
     """Stop if the trust in a checkpoint was calibrated for other encoders than those beside it.
 
@@ -125,9 +133,8 @@ def check_trust(model: Any, checkpoint: str | Path) -> None:
         ValueError: If so.
     """
     inner = getattr(model, 'student', model)
-    try:
-        ensemble = inner.trusted_ensemble
-    except (AttributeError, TypeError):  # most models have none
+    ensemble = trusted_of(inner)
+    if ensemble is None:
         return
     try:
         ensemble.check(inner.sensors_hash())

@@ -15,6 +15,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from mango_mm.files import shipped
+
 __all__ = ['ZooModel', 'find_config', 'find_model', 'is_model_name', 'list_models']
 
 FOLDER = Path(__file__).parent
@@ -122,9 +124,4 @@ def find_config(name: str) -> Path:
         KeyError: If there is no such model.
         FileNotFoundError: If the package was installed without its configs.
     """
-    config = find_model(name).config
-    package = FOLDER.parent
-    for base in (package / '.mim', package.parent):
-        if (base / config).is_file():
-            return base / config
-    raise FileNotFoundError(f'{config} is neither in {package / ".mim"} nor in {package.parent}.')
+    return shipped(find_model(name).config)

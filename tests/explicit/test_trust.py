@@ -210,6 +210,26 @@ def test_samples_do_not_depend_on_their_batch_nor_on_what_is_absent(fitted):
     assert not one.states[:, fitted.states.index('apart')].any()
 
 
+def test_the_order_of_modalities_names_nobody_else(fitted):
+    """The order of a batch changes nothing; that of a fit only what a fit leaves to chance."""
+    clean = shared_scenes(200, seed=7)
+    strange = {**clean, 'depth': clean['depth'].clone(), 'rgb': clean['rgb'].clone()}
+    strange['depth'][:60] = 6 * torch.randn(60, 4, 12)
+    strange['rgb'][60:120] = 6 * torch.randn(60, 4, 12)
+    torch.testing.assert_close(
+        fitted(dict(reversed(strange.items()))).states, fitted(strange).states, rtol=0, atol=0
+    )
+    torch.manual_seed(0)
+    other = SensorTrust(('depth', 'rgb'), 12, (2, 2), directions=6, depth=1, rate=0.05)
+    seen = shared_scenes(600)
+    other.fit_descriptors(seen)
+    fit_trust(other, seen, iterations=100, batch_size=32)
+    other.calibrate(shared_scenes(200, seed=2))
+    here, there = fitted(strange), other(strange)
+    assert (here.alarm == there.alarm).float().mean() > 0.95
+    assert (here.trust - there.trust.flip(1)).abs().mean() < 0.05
+
+
 def test_what_is_not_finite_is_broken_and_nothing_else_is_nan(fitted):
     clean = shared_scenes(4, seed=6)
     broken = {**clean, 'depth': clean['depth'].clone()}

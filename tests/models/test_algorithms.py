@@ -504,7 +504,7 @@ def test_teachers_that_are_missing_or_of_another_model_are_named(tmp_path):
     other = dict(rgb=dict(config=config, checkpoint=str(tmp_path / 'other.pth')))
     with pytest.raises(ValueError, match=r'other.pth is not of this'):
         make('UMT', 'segmentation', teachers=other)
-    with pytest.raises(FileNotFoundError, match='no_such.py is in none of'):
+    with pytest.raises(FileNotFoundError, match='no_such.py does not exist, and .* is neither in'):
         make('UMT', 'segmentation', teachers=dict(rgb=dict(config='no_such.py', checkpoint='x')))
     with pytest.raises(TypeError, match='a training algorithm needs a MultimodalEncoderDecoder or'):
         build(dict(type='mango_mm.UmURL', student=dict(type='ConvPyramid'), in_channels=3))

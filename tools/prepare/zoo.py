@@ -23,6 +23,7 @@ from mango_mm.apis.command import Parser, run_tool
 from mango_mm.checkpoints import find_checkpoint
 from mango_mm.datasets.mini.write_rooms import write_rooms
 from mango_mm.datasets.mini.write_sequences import write_sequences
+from mango_mm.models.trusted_ensemble import trusted_of
 from mango_mm.zoo import FOLDER
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,7 +72,7 @@ RECIPES = {
 def round_weights(config: Path, checkpoint: str) -> dict[str, torch.Tensor]:
     """All of a model's state, floats as float16."""
     _, model = open_model(config, checkpoint)
-    trusted = getattr(model, 'trusted_ensemble', None) if _has_trust(model) else None
+    trusted = trusted_of(model)
     kept = (
         {id(v) for v in trusted.state_dict(keep_vars=True).values()} if trusted is not None else {}
     )
@@ -88,13 +89,6 @@ def round_weights(config: Path, checkpoint: str) -> dict[str, torch.Tensor]:
         .contiguous()
         for name, value in model.state_dict(keep_vars=True).items()
     }
-
-
-def _has_trust(model: Any) -> bool:
-    try:
-        return model.trusted_ensemble is not None
-    except (AttributeError, TypeError):
-        return False
 
 
 def publish(name: str, recipe: Recipe, work_dirs: Path, data: Path) -> dict[str, Any]:

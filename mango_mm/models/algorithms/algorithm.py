@@ -12,8 +12,8 @@ from mmengine.config import Config
 from mmengine.model import BaseModel
 from torch import nn
 
-import mango_mm
 from mango_mm.checkpoints import load_weights
+from mango_mm.files import shipped
 from mango_mm.models.tasks import RecognitionTask, recognition_task_of
 from mango_mm.registry import MODELS, build_ours
 
@@ -149,9 +149,10 @@ def find_config(path: str) -> Path:
     Raises:
         FileNotFoundError: If it is in none of them.
     """
-    package = Path(mango_mm.__file__).parent
-    places = [Path.cwd(), package / '.mim', package.parent]
-    for place in places:
-        if (place / path).is_file():
-            return place / path
-    raise FileNotFoundError(f'config file {path} is in none of {[str(p) for p in places]}.')
+    here = Path.cwd() / path
+    if here.is_file():
+        return here
+    try:
+        return shipped(path)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f'config file {here} does not exist, and {error}') from error
