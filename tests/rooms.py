@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from forking import Forker
+
 from mango_mm.datasets.mini.write_rooms import write_rooms
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,11 +50,23 @@ def environment(rooms):
     }
 
 
-def run(rooms, *command, **options):
+FORKER = Forker()
+
+
+def run(rooms, *command, cwd=None, check=False, **options):
+    words = [str(word) for word in command]
+    if words[0].endswith('.py') and not options:
+        here = os.path.abspath(cwd or os.curdir)
+        done = FORKER.run(*words, cwd=here, env=environment(rooms))
+        if check:
+            done.check_returncode()
+        return done
     return subprocess.run(
-        [sys.executable, '-W', 'ignore', *map(str, command)],
+        [sys.executable, '-W', 'ignore', *words],
         capture_output=True,
         text=True,
         env=environment(rooms),
+        cwd=cwd,
+        check=check,
         **options,
     )

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mango_mm.datasets.degradations import applicable
+from mango_mm.datasets.degradations import MOVIE, applicable
 from mango_mm.modalities import specs_by_name
 from mango_mm.pipelines import loads, loads_inputs, name_of
+from mango_mm.registry import DATASETS
 
-__all__ = ['frame_degradation', 'unit_of', 'with_degradation']
+__all__ = [
+    'frame_degradation',
+    'movie_degradation',
+    'movie_kinds',
+    'unit_of',
+    'with_degradation',
+]
 
 
 def with_degradation(
@@ -58,6 +65,32 @@ def frame_degradation(
         'type': 'mango_mm.Degrade', 'kind': plain, 'severity': severity, 'seed': seed, 'key': key,
         'unit': (units or {}).get(key, 1.0), 'load': _loading(pipeline, key),
     }  # fmt: skip
+
+
+def movie_kinds(modalities: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """The degradations of a model of posters and plots: by name, the kind and its modality."""
+    owner = {kind: kind.partition('_')[0] for kind in MOVIE}
+    return {kind: (kind, m) for kind, m in owner.items() if m in modalities}
+
+
+def movie_degradation(
+    dataset: Mapping[str, Any], kind: str, severity: int, seed: int = 0
+) -> dict[str, Any]:
+    """Config of a ``Degrade`` of a poster or a plot.
+
+    Args:
+        dataset: Config of the data set whose movies the other poster or plot is taken from.
+        kind: One of :func:`movie_kinds`.
+        severity: 1 to 5.
+        seed: See ``Degrade``.
+    """
+    step = {'type': 'mango_mm.Degrade', 'kind': kind, 'severity': severity, 'seed': seed}
+    field = {'text_other': 'text', 'image_other': 'img_path'}.get(kind)
+    if field is not None:
+        built = DATASETS.build(dict(dataset))
+        found = [built.get_data_info(i).get(field) for i in range(len(built))]
+        step['texts' if field == 'text' else 'posters'] = tuple(x for x in found if x)
+    return step
 
 
 def _loading(pipeline: Sequence[Mapping[str, Any]], modality: str) -> dict[str, Any]:

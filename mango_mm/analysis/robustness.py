@@ -32,16 +32,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from mango_mm.analysis.degraded_pipeline import frame_degradation, unit_of, with_degradation
+from mango_mm.analysis.degraded_pipeline import (
+    frame_degradation,
+    movie_degradation,
+    movie_kinds,
+    unit_of,
+    with_degradation,
+)
 from mango_mm.analysis.fit_density import load_density
 from mango_mm.analysis.fusion_recorder import FusionCall, FusionRecorder
 from mango_mm.apis.open_model import open_model
-from mango_mm.datasets.degradations import SEVERITIES, TEXT, applicable
+from mango_mm.datasets.degradations import SEVERITIES, applicable
 from mango_mm.evaluation.functional.detection import Mahalanobis, auroc, fpr_at_95
 from mango_mm.hosts import require_host
 from mango_mm.models.tasks import recognition_task_of
 from mango_mm.pipelines import in_order, plain_training_loader
-from mango_mm.registry import DATASETS
 
 __all__ = ['Predictions', 'RobustnessCheck', 'evaluate_quietly']
 
@@ -117,7 +122,7 @@ class RobustnessCheck:
     def _kinds(self) -> dict[str, tuple[str, str]]:
         """By name, the kind and the modality that it is of."""
         if self.task.degrades == 'text':
-            return {kind: (kind, 'text') for kind in TEXT}
+            return movie_kinds(self.task.modalities)
         found = applicable(self.task.modalities)
         if not found:
             raise TypeError(
@@ -226,12 +231,7 @@ class RobustnessCheck:
             units = {m: unit_of(self.model.data_preprocessor, m) for m in self.task.modalities}
             pipeline = self.config.val_dataloader.dataset.pipeline
             return frame_degradation(pipeline, self.task.modalities, kind, severity, seed, units)
-        step = {'type': 'mango_mm.Degrade', 'kind': kind, 'severity': severity, 'seed': seed}
-        if kind == 'text_other':
-            dataset = DATASETS.build(self.config.val_dataloader.dataset)
-            texts = [dataset.get_data_info(i).get('text', '') for i in range(len(dataset))]
-            step['texts'] = tuple(t for t in texts if t)
-        return step
+        return movie_degradation(self.config.val_dataloader.dataset, kind, severity, seed)
 
     def _scores(self, sample: Any) -> dict[str, float]:
         found = self.task.uncertainty(sample)

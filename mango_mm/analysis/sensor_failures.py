@@ -23,7 +23,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from mmengine.evaluator import Evaluator
 from mmengine.runner import Runner
@@ -31,44 +30,21 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  # the name everybody uses
 from tqdm import tqdm
 
+from mango_mm.analysis.conditions import KINDS, PREDICTION, TRUST, Alarms, Condition
 from mango_mm.analysis.degraded_pipeline import frame_degradation, unit_of, with_degradation
 from mango_mm.analysis.robustness import evaluate_quietly
 from mango_mm.apis.open_model import open_model
 from mango_mm.datasets.cached_features import read_manifest, recipe_of
 from mango_mm.datasets.degradations import applicable
 from mango_mm.evaluation.functional import calibration
-from mango_mm.evaluation.functional.detection import auroc, fpr_at_95
-from mango_mm.evaluation.functional.failures import PROTOCOLS, Failure, failures_of
+from mango_mm.evaluation.functional.failures import PROTOCOLS, failures_of
 from mango_mm.explicit import rivals
 from mango_mm.explicit.trust import TrustOutput
 from mango_mm.pipelines import held_out_loader, in_order
 
-__all__ = ['KINDS', 'Condition', 'SensorFailures']
+__all__ = ['SensorFailures']
 
-KINDS = 'kinds'  # of mango_mm/datasets/degradations.py, beside the protocols
-TRUST, PREDICTION = 'trust', 'prediction'
 FITTED = 400  # training samples that the Mahalanobis gate is fitted to
-
-
-@dataclasses.dataclass(frozen=True)
-class Condition:
-    """What is done to the sensors.
-
-    Attributes:
-        name: For tables.
-        protocol: ``'clean'``, ``'kinds'`` or one of the protocols.
-        broken: Modalities that fail.
-        severity: Of a kind.
-        failure: Of a protocol.
-        seen: Whether one frame can show which it is.
-    """
-
-    name: str
-    protocol: str
-    broken: tuple[str, ...] = ()
-    severity: int = 0
-    failure: Failure | None = None
-    seen: bool = True
 
 
 @dataclasses.dataclass
@@ -94,6 +70,8 @@ class SensorFailures:
         FileNotFoundError: If config or checkpoint do not exist.
         ValueError: If the checkpoint is of another model, or its trust is not calibrated.
     """
+
+    SEVERITIES = (3,)  # of kinds, unless told
 
     def __init__(
         self,
@@ -121,19 +99,23 @@ class SensorFailures:
         if self.trusts:
             self._fit_rivals()
         self._clean: dict[str, Tensor] = {}
-        self._clean_scores: list[float] = []
+        self._alarms = Alarms(self.modalities)
 
     def conditions(
         self,
         protocols: Sequence[str],
         kinds: Sequence[str] | None = None,
-        severities: Sequence[int] = (3,),
+        severities: Sequence[int] = SEVERITIES,
     ) -> list[Condition]:
         """Clean samples, then what the protocols ask for.
 
         Raises:
             ValueError: If a protocol or a kind is unknown.
         """
+        known_protocols = (*PROTOCOLS, KINDS)
+        unknown = [p for p in protocols if p not in known_protocols]
+        if unknown:
+            raise ValueError(f'protocols of sensors are {known_protocols}; got {unknown}.')
         found = [Condition('clean', 'clean')]
         for protocol in protocols:
             if protocol != KINDS:
@@ -320,24 +302,6 @@ class SensorFailures:
             )
         return found
 
-    def _alarms(self, condition: Condition, trusts: list[TrustOutput]) -> dict[str, Any]:
-        scores = torch.cat([t.score for t in trusts]).tolist()
-        if condition.protocol == 'clean':
-            self._clean_scores = scores
-        states = torch.cat([t.states for t in trusts]).mean(dim=0)
-        found: dict[str, Any] = {
-            'alarms': float(torch.cat([t.alarm for t in trusts]).float().mean()),
-            'trust': dict(
-                zip(self.modalities, torch.cat([t.trust for t in trusts]).mean(dim=0).tolist())
-            ),
-            'states': dict(zip(self.head.ensemble.trust.states, states.tolist())),
-        }
-        if condition.protocol != 'clean' and self._clean_scores:
-            finite = np.nan_to_num(scores, posinf=1e9)
-            found['auroc'] = auroc(self._clean_scores, list(finite))
-            found['fpr95'] = fpr_at_95(self._clean_scores, list(finite))
-        return found
-
     def _loader(self, condition: Condition) -> Any:
         loader = in_order(copy.deepcopy(self.config.val_dataloader))
         loader['num_workers'], loader['persistent_workers'] = 0, False
@@ -366,8 +330,3 @@ class SensorFailures:
         return manifest['weights'] == self.model.frozen_weights() and any(
             split['recipe'] == recipe_of(dataset) for split in manifest['splits'].values()
         )
-
-
-def all_protocols() -> tuple[str, ...]:
-    """What ``--protocol`` may name."""
-    return (*PROTOCOLS, KINDS)

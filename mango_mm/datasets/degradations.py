@@ -17,6 +17,8 @@ rgb_noise          Gaussian noise on RGB                      sigma 10, 20, 40, 
 rgb_blur           Gaussian blur of RGB                       sigma 1, 2, 4, 6, 9 % of the width
 rgb_frozen         RGB of another frame                       as depth_frozen
 swapped            RGB shows depth, depth shows brightness    share of the frame .2 .. 1
+image_blackout     a poster goes dark                         as rgb_blackout
+image_other        blocks of another movie's poster           share of the poster .2 .. 1
 text_shuffled      words in random order                      share of words .2 .. 1
 text_other         the plot of another movie                   share of words .2 .. 1
 =================  =========================================  ================================
@@ -42,6 +44,7 @@ __all__ = [
     'applicable',
     'check_degradation',
     'degrade_frame',
+    'degrade_poster',
     'degrade_text',
 ]
 
@@ -176,8 +179,10 @@ FRAME: dict[str, Callable[[Image, Image, int, Rng, float], tuple[Image, Image]]]
     'swapped': swapped,
 }
 FROZEN = ('depth_frozen', 'rgb_frozen')
+POSTER = ('image_blackout', 'image_other')
 TEXT = ('text_shuffled', 'text_other')
-DEGRADATIONS = (*FRAME, *FROZEN, *TEXT)
+MOVIE = (*POSTER, *TEXT)
+DEGRADATIONS = (*FRAME, *FROZEN, *MOVIE)
 
 
 def degrade_frame(
@@ -234,6 +239,29 @@ def applicable(modalities: Sequence[str]) -> dict[str, tuple[str, str]]:
             named = kind.replace('depth', m) if kind.startswith('depth') else f'{m}_{kind}'
             found[kind if m == 'depth' else named] = (kind, m)
     return found
+
+
+def degrade_poster(
+    kind: str, image: Image, severity: int, rng: Rng, other: Image | None = None
+) -> Image:
+    """A degraded poster, (H, W, 3) uint8.
+
+    Args:
+        kind: See the module's table.
+        image: (H, W, 3) uint8.
+        severity: 1 to 5.
+        rng: What is random in it.
+        other: Another movie's poster of the same size, for ``image_other``.
+
+    Raises:
+        ValueError: If kind or severity are unknown, or ``other`` is missing.
+    """
+    check_degradation(kind, severity, POSTER)
+    if kind == 'image_blackout':
+        return rgb_blackout(image, image, severity - 1, rng)[0]
+    if other is None:
+        raise ValueError(f'{kind} needs another poster; got none.')
+    return np.where(_blocks(image.shape, SHARES[severity - 1], rng)[..., None], other, image)
 
 
 def degrade_text(kind: str, text: str, severity: int, rng: Rng, other: str = '') -> str:

@@ -6,8 +6,10 @@ from PIL import Image
 
 from mango_mm.datasets.degradations import (
     DEGRADATIONS,
+    MOVIE,
     applicable,
     degrade_frame,
+    degrade_poster,
     degrade_text,
 )
 from mango_mm.datasets.transforms import Degrade, LoadDepth, LoadImage
@@ -16,7 +18,7 @@ RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (48, 64, 3), dtype=np.uint8)
 DEPTH = RNG.uniform(0.5, 5, (48, 64)).astype(np.float32)
 OTHER = (255 - RGB, DEPTH[::-1].copy())
-FRAME = [kind for kind in DEGRADATIONS if not kind.startswith('text')]
+FRAME = [kind for kind in DEGRADATIONS if kind not in MOVIE]
 
 
 def degrade(kind, severity, seed=0):
@@ -24,7 +26,7 @@ def degrade(kind, severity, seed=0):
 
 
 def test_these_are_all():
-    assert len(DEGRADATIONS) == 13
+    assert len(DEGRADATIONS) == 15
     assert len(FRAME) == 11
 
 
@@ -86,6 +88,27 @@ def test_depth_moves_by_the_pixels_and_degrees_that_it_says():
         assert abs(angle) == pytest.approx(20, abs=1.5)
 
 
+def test_a_poster_goes_dark_or_becomes_anothers():
+    rng, other = np.random.default_rng(0), OTHER[0]
+    for severity, share in zip(range(1, 6), (0.2, 0.4, 0.6, 0.8, 1.0)):
+        mixed = degrade_poster('image_other', RGB, severity, rng, other)
+        assert (mixed == other).all(axis=2).mean() == pytest.approx(share, abs=0.02)
+        assert ((mixed == other) | (mixed == RGB)).all()
+    assert not degrade_poster('image_blackout', RGB, 5, rng).any()
+    assert degrade_poster('image_blackout', RGB, 1, rng).mean() < RGB.mean() / 2
+    with pytest.raises(ValueError, match='image_other needs another poster'):
+        degrade_poster('image_other', RGB, 1, rng)
+
+
+def test_the_other_poster_is_a_file_in_the_size_of_its_own(tmp_path):
+    path = tmp_path / 'other.png'
+    Image.fromarray(OTHER[0]).save(path)
+    step = Degrade('image_other', 5, posters=(str(path),))
+    np.testing.assert_array_equal(step({'img': RGB.copy(), 'sample_id': '1'})['img'], OTHER[0])
+    small = step({'img': RGB[:24, :20].copy(), 'sample_id': '1'})['img']
+    assert small.shape == (24, 20, 3)
+
+
 def test_text_keeps_its_words_or_takes_anothers():
     text, other = 'one two three four five six seven eight nine ten', 'alpha beta'
     rng = np.random.default_rng(0)
@@ -139,6 +162,8 @@ def test_what_makes_no_sense_is_named(frames):
         Degrade('shift', 0)
     with pytest.raises(ValueError, match="'text_other' needs texts"):
         Degrade('text_other', 1)
+    with pytest.raises(ValueError, match="'image_other' needs posters"):
+        Degrade('image_other', 1)
     with pytest.raises(KeyError, match=r"after the loading of img and depth; got no \['depth'\]"):
         Degrade('shift', 1)({'img': RGB})
     for other in frames.glob('rgb/[1-9].png'):

@@ -13,7 +13,7 @@ import urllib.request
 import pytest
 import torch
 from commands import LONG, NOT_RUN, PAGES, ROOT, RUN_ELSEWHERE, RUN_HERE, commands_of
-from rooms import SHORT, iterations
+from rooms import FORKER, SHORT, iterations
 
 from mango_mm.datasets.mini.write_rooms import write_rooms
 
@@ -31,6 +31,10 @@ SHORTER = {
     'mini_sequences.py': ['--train', '40', '--val', '8', '--test', '8'],
     'generate.py': ['--count', '2', '--cfg-options', *WORKERS],
 }
+
+
+# Checkpoints that other configs name, and what a training of two iterations calls them.
+NAMED_BY_CONFIGS = {'*_lite0_1xb8-900it_*': 'iter_900.pth', 'mae_small_*': 'iter_600.pth'}
 
 
 def elsewhere(command):
@@ -187,10 +191,8 @@ def test_the_commands_of_a_page_run_in_its_order(page, tmp_path):
         if words[1] == 'tools/web.py':
             serve(words, env, tmp_path)
             continue
-        done = subprocess.run(
-            [sys.executable, '-W', 'ignore', *shortened(words[1:])],
-            capture_output=True, text=True, check=False, cwd=tmp_path, env=env,
-        )  # fmt: skip
+        done = FORKER.run(*shortened(words[1:]), cwd=str(tmp_path), env=env)
         assert done.returncode == 0, f'{command}\n{done.stderr[-2000:]}'
-        for short in tmp_path.glob('work_dirs/*_lite0_1xb8-900it_*/iter_2.pth'):
-            short.rename(short.with_name('iter_900.pth'))  # that other configs name
+        for work_dir, name in NAMED_BY_CONFIGS.items():
+            for short in tmp_path.glob(f'work_dirs/{work_dir}/iter_2.pth'):
+                short.rename(short.with_name(name))

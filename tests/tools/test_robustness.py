@@ -69,11 +69,12 @@ def test_clean_answers_are_those_of_a_test_and_degraded_ones_differ(work):
     assert lines == check.check(['rgb_blackout', 'depth_frozen'], [5])  # nothing random is left
 
 
-def test_movies_have_degraded_plots(work):
+def test_movies_have_degraded_posters_and_plots(work):
     check = RobustnessCheck(MOVIES, work / 'movies.pth', WORKERS)
-    assert check.kinds == ('text_shuffled', 'text_other')
-    (line,) = check.check(['text_other'], [5])
-    assert 0 <= line['auroc']['likelihood'] <= 1
+    assert check.kinds == ('image_blackout', 'image_other', 'text_shuffled', 'text_other')
+    lines = check.check(['text_other', 'image_other', 'image_blackout'], [5])
+    assert len({line['auroc']['likelihood'] for line in lines}) == 3
+    assert all(0 <= line['auroc']['likelihood'] <= 1 for line in lines)
     with pytest.raises(ValueError, match=r"degradations of this model are .* got \['shift'\]"):
         check.check(['shift'])
 

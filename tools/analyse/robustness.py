@@ -6,8 +6,9 @@ a flow as baseline: its max-softmax, entropy and Mahalanobis distance are the im
 With --density, the flow fitted for detection joins in.
 
 With --protocol a segmentor is evaluated by the published protocols of failing sensors, emm
-(entire-missing), rmm (random-missing) and nm (noisy), and by these kinds; of a model that knows
-whom to trust, beside the rivals that share its experts. Then failures.json, table.md and
+(entire-missing), rmm (random-missing) and nm (noisy), and by these kinds; a classifier of movies by
+kinds, on its test split, and by absent (it is told that there is no poster or plot). A model that
+knows whom to trust is beside the rivals that share its experts. Then failures.json, table.md and
 failures.png are written.
 Writes robustness.json, table.md, metric.png and auroc.png.
 
@@ -28,10 +29,14 @@ from typing import Any
 
 from mmengine.config import DictAction
 
+from mango_mm.analysis.conditions import ABSENT, KINDS
 from mango_mm.analysis.failure_tables import render_failures
+from mango_mm.analysis.movie_failures import MovieFailures
 from mango_mm.analysis.robustness import RobustnessCheck, headline
-from mango_mm.analysis.sensor_failures import SensorFailures, all_protocols
+from mango_mm.analysis.sensor_failures import SensorFailures
+from mango_mm.apis import load_config
 from mango_mm.apis.command import Parser, non_negative_int, positive_int, run_tool
+from mango_mm.evaluation.functional.failures import PROTOCOLS
 from mango_mm.visualization.robustness import draw_severities
 from mango_mm.visualization.trust import draw_failures
 
@@ -91,7 +96,6 @@ def draw(models: dict[str, tuple[RobustnessCheck, Lines]], out: Path) -> None:
 
 def run_protocols(args: Any) -> None:
     """Evaluate one model, and the baseline, by the protocols asked for."""
-    severities = args.severities if args.severities != DEFAULT else [3]
     pairs = [(args.names[0], args.config, args.checkpoint)]
     if args.baseline:
         pairs.append((args.names[1], *args.baseline))
@@ -99,7 +103,10 @@ def run_protocols(args: Any) -> None:
     count = 0
     try:
         for name, config, checkpoint in pairs:
-            check = SensorFailures(config, checkpoint, args.cfg_options, args.seed, args.rules)
+            movies = str(load_config(config).model.type).endswith('MultimodalClassifier')
+            made = MovieFailures if movies else SensorFailures
+            check = made(config, checkpoint, args.cfg_options, args.seed, args.rules)
+            severities = check.SEVERITIES if args.severities == DEFAULT else args.severities
             found = check.run(check.conditions(args.protocol, args.kinds, severities))
             count = max(count, len(check.modalities))
             lines += [{'model': name, **line} for line in found]
@@ -123,7 +130,10 @@ def main() -> None:
     parser.add_argument('--density', help='of the model, by tools/analyse/fit_density.py')
     parser.add_argument('--baseline', nargs=2, metavar=('CONFIG', 'CHECKPOINT'))
     parser.add_argument(
-        '--protocol', nargs='+', choices=all_protocols(), help='of failing sensors; see above'
+        '--protocol',
+        nargs='+',
+        choices=(*PROTOCOLS, KINDS, ABSENT),
+        help='of failing sensors; see above',
     )
     parser.add_argument('--rules', nargs='+', help='that --protocol scores; default: all')
     parser.add_argument('--names', nargs=2, default=['MANGO', 'concat'], help='in the table')

@@ -12,13 +12,15 @@ from mmcv.transforms import BaseTransform
 
 from mango_mm.datasets.degradations import (
     FROZEN_STEPS,
+    POSTER,
     check_degradation,
     degrade_frame,
+    degrade_poster,
     degrade_text,
 )
 from mango_mm.datasets.transforms import trace
 from mango_mm.datasets.transforms.load_modalities import resized
-from mango_mm.datasets.transforms.loading import LoadDepth, LoadImage
+from mango_mm.datasets.transforms.loading import LoadDepth, LoadImage, read_rgb
 from mango_mm.registry import TRANSFORMS, build_ours
 
 __all__ = ['Degrade']
@@ -41,6 +43,7 @@ class Degrade(BaseTransform):
         load: Config of the transform that loads it, for ``depth_frozen``: how the other frame's is
             read; None: ``LoadDepth`` as it is by default.
         texts: Plots to take another one from, for ``text_other``.
+        posters: Paths of posters, likewise, for ``image_other``.
 
     Raises:
         ValueError: If kind or severity are unknown, or what a kind needs is missing.
@@ -55,11 +58,15 @@ class Degrade(BaseTransform):
         unit: float = 1.0,
         load: dict[str, Any] | None = None,
         texts: tuple[str, ...] = (),
+        posters: tuple[str, ...] = (),
     ) -> None:
         check_degradation(kind, severity)
         if kind == 'text_other' and not texts:
             raise ValueError("'text_other' needs texts to take another plot from; got none.")
-        self.kind, self.severity, self.seed, self.texts = kind, severity, seed, tuple(texts)
+        if kind == 'image_other' and not posters:
+            raise ValueError("'image_other' needs posters to take another one from; got none.")
+        self.kind, self.severity, self.seed = kind, severity, seed
+        self.texts, self.posters = tuple(texts), tuple(posters)
         self.folders: dict[Path, list[Path]] = {}  # listed once, not per sample
         self.key, self.unit = key, np.float32(unit)
         self.load_image = LoadImage()
@@ -71,6 +78,11 @@ class Degrade(BaseTransform):
         if self.kind.startswith('text'):
             other = self.texts[rng.integers(len(self.texts))] if self.texts else ''
             results['text'] = degrade_text(self.kind, results['text'], self.severity, rng, other)
+            return results
+        if self.kind in POSTER:
+            results['img'] = degrade_poster(
+                self.kind, results['img'], self.severity, rng, self._poster(results['img'], rng)
+            )
             return results
         missing = [key for key in ('img', self.key) if key not in results]
         if missing:
@@ -93,6 +105,13 @@ class Degrade(BaseTransform):
             results[self.key] = degraded * self.unit
         trace.accept(results, self.key)  # degraded on purpose
         return results
+
+    def _poster(self, own: Any, rng: np.random.Generator) -> Any:
+        """Another movie's, in the size of its own."""
+        if not self.posters:
+            return None
+        other = read_rgb(self.posters[rng.integers(len(self.posters))], 'poster')
+        return cv2.resize(other, own.shape[1::-1])
 
     def _other(self, results: dict[str, Any]) -> tuple[Any, Any]:
         """RGB and depth, what is frozen being that of a frame further in the folder, resized."""

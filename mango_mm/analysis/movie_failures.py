@@ -1,0 +1,241 @@
+"""What failing posters and plots do to a classifier that knows whom to trust, and to its rivals.
+
+The counterpart of :class:`~mango_mm.analysis.sensor_failures.SensorFailures` for several labels a
+sample. Rules share the experts and the fused head of one ``unimodal_heads=dict(combine='trust')``:
+
+    trust, mean (UME), fused, <modality>, told, and told, one frame
+
+A model of another kind has one rule, ``prediction``. From which score on a label is said decides
+F1 as much as the scores do, so every rule has thresholds of its own, chosen on clean validation
+samples; everything else is on the test split.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.runner import Runner
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from mango_mm.analysis.conditions import (
+    ABSENT,
+    CLEAN,
+    KINDS,
+    PREDICTION,
+    TRUST,
+    Alarms,
+    Condition,
+)
+from mango_mm.analysis.degraded_pipeline import movie_degradation, movie_kinds, with_degradation
+from mango_mm.apis.open_model import open_model
+from mango_mm.evaluation.functional import calibration
+from mango_mm.evaluation.metrics.multi_label_scores import best_thresholds
+from mango_mm.explicit import rivals
+from mango_mm.explicit.trust import TrustOutput
+from mango_mm.models.classifiers.multimodal_classifier import FUSED
+from mango_mm.models.trusted_ensemble import trusted_of
+from mango_mm.pipelines import in_order
+
+__all__ = ['MovieFailures']
+
+Array = NDArray[Any]
+
+
+class MovieFailures:
+    """A trained classifier of posters and plots, ready to be evaluated with failing ones.
+
+    Args:
+        config: Of the training.
+        checkpoint: File, or a work dir.
+        options: Overrides of the config.
+        seed: Of what is random in failures.
+        rules: Those that are scored; None: all.
+
+    Raises:
+        TypeError: If the model is no multi-label classifier of posters and plots.
+        FileNotFoundError: If config or checkpoint do not exist.
+        ValueError: If the checkpoint is of another model, or its trust is not calibrated.
+    """
+
+    SEVERITIES = (5,)  # of kinds, unless told
+
+    def __init__(
+        self,
+        config: str | Path,
+        checkpoint: str | Path,
+        options: Mapping[str, Any] | None = None,
+        seed: int = 0,
+        rules: Sequence[str] | None = None,
+    ) -> None:
+        self.config, self.model = open_model(config, checkpoint, options=options)
+        self.modalities = tuple(getattr(self.model, 'modalities', ()))
+        if getattr(getattr(self.model, 'head', None), 'kind', None) != 'multi_label' or set(
+            self.modalities
+        ) != {'image', 'text'}:
+            raise TypeError(
+                'failing posters and plots are of a MultimodalClassifier with several labels that '
+                f'reads image and text; got a {type(self.model).__name__} of {self.modalities}.'
+            )
+        self.seed, self.rules = seed, rules
+        self.ensemble = trusted_of(self.model)
+        if self.ensemble is not None and not self.ensemble.trust.calibrated:
+            raise ValueError(
+                f'the trust of {checkpoint} is not calibrated: train to the end with a TrustHook.'
+            )
+        self._alarms = Alarms(self.modalities)
+        self._thresholds: dict[str, Array] = {}
+
+    def conditions(
+        self,
+        protocols: Sequence[str],
+        kinds: Sequence[str] | None = None,
+        severities: Sequence[int] = SEVERITIES,
+    ) -> list[Condition]:
+        """Clean samples, then what the protocols ask for: ``'kinds'``, ``'absent'``.
+
+        Raises:
+            ValueError: If a protocol or a kind is unknown.
+        """
+        unknown = [p for p in protocols if p not in (KINDS, ABSENT)]
+        if unknown:
+            raise ValueError(f'protocols of movies are {(KINDS, ABSENT)}; got {unknown}.')
+        found = [Condition(CLEAN, CLEAN)]
+        if KINDS in protocols:
+            known = movie_kinds(self.modalities)
+            for kind in known if kinds is None else kinds:
+                name, _, severity = kind.partition(':')
+                if name not in known:
+                    raise ValueError(f'degradations are {sorted(known)}; got {kind!r}.')
+                for s in (int(severity),) if severity else severities:
+                    seen = not name.endswith('_other')  # a usual one, of another movie
+                    found.append(Condition(f'{name}:{s}', KINDS, (known[name][1],), s, seen=seen))
+        if ABSENT in protocols:
+            found += [Condition(f'no {m}', ABSENT, (m,)) for m in self.modalities]
+        return found
+
+    def run(self, conditions: Sequence[Condition]) -> list[dict[str, Any]]:
+        """Every rule under every condition; the first one must be the clean one."""
+        lines: list[dict[str, Any]] = []
+        for condition in tqdm(conditions, desc='failures', unit='condition'):
+            lines += self.evaluate(condition)
+        return lines
+
+    def evaluate(self, condition: Condition) -> list[dict[str, Any]]:
+        """One line per rule: F1 and mAP, calibration, and of the trust its alarm."""
+        if not self._thresholds:
+            scores, labels, _ = self._scores('val', Condition(CLEAN, CLEAN))
+            self._thresholds = {rule: best_thresholds(p, labels) for rule, p in scores.items()}
+        scores, labels, trusts = self._scores('test', condition)
+        found = []
+        for rule, p in scores.items():
+            line = dataclasses.asdict(condition) | {'rule': rule}
+            line.pop('failure')
+            line['metrics'] = _metrics(p, labels, self._thresholds[rule])
+            line.update(_calibration(p, labels))
+            if rule == TRUST and trusts:
+                line.update(self._alarms(condition, trusts))
+            found.append(line)
+        return found
+
+    def _scores(
+        self, split: str, condition: Condition
+    ) -> tuple[dict[str, Array], Array, list[TrustOutput]]:
+        """By rule, scores (N, C); labels (N, C); what the trust says, by batch."""
+        parts: dict[str, list[Tensor]] = {}
+        labels, trusts = [], []
+        for samples, rules, trust in self._predictions(split, condition):
+            for rule, p in rules.items():
+                if self.rules is None or rule in self.rules:
+                    parts.setdefault(rule, []).append(p)
+            labels.append(self.model.head.targets(samples))
+            if trust is not None:
+                trusts.append(trust)
+        joined = {rule: torch.cat(p).double().numpy() for rule, p in parts.items()}
+        return joined, torch.cat(labels).numpy().astype(int), trusts
+
+    @torch.no_grad()
+    def _predictions(self, split: str, condition: Condition) -> Iterator[Any]:
+        for batch in Runner.build_dataloader(self._loader(split, condition)):
+            data = self.model.data_preprocessor(batch, training=False)
+            inputs, samples = data['inputs'], data['data_samples']
+            if condition.protocol == ABSENT:
+                for sample in samples:
+                    there = {m: m not in condition.broken for m in self.modalities}
+                    sample.set_metainfo({'present': {**sample.get('present', {}), **there}})
+            tokens, masks = self.model.encode(inputs, samples)
+            logits, _, _ = self.model.classify(tokens, masks)
+            present = self.model.presence(samples)
+            if self.ensemble is None:
+                yield samples, {PREDICTION: self.model.combined(logits, present).sigmoid()}, None
+                continue
+            joint, trust = self.model.trusted(tokens, masks, logits, present)
+            yield (
+                samples,
+                {TRUST: joint.sigmoid(), **self._others(logits, present, condition)},
+                trust,
+            )
+
+    def _others(
+        self, logits: Mapping[str, Tensor], present: Tensor | None, condition: Condition
+    ) -> dict[str, Tensor]:
+        p = torch.stack([logits[n].sigmoid() for n in (*self.modalities, FUSED)])
+        count, weights = len(self.modalities), self.ensemble.weights  # type: ignore[union-attr]
+        there = p.new_ones(p.shape[1], count) if present is None else present.to(p)
+        experts = (p[:count] * there.T[..., None]).sum(dim=0) / there.sum(dim=1)[:, None]
+        return {
+            'mean': experts,
+            'fused': p[-1],
+            **dict(zip(self.modalities, p)),
+            'told': rivals.oracle_mixture(p, weights, condition.broken),
+            'told, one frame': rivals.oracle_mixture(
+                p, weights, condition.broken, blamable=condition.seen
+            ),
+        }
+
+    def _loader(self, split: str, condition: Condition) -> Any:
+        loader = in_order(copy.deepcopy(self.config[f'{split}_dataloader']))
+        loader['num_workers'], loader['persistent_workers'] = 0, False
+        loader.pop('prefetch_factor', None)
+        if condition.protocol == KINDS:
+            dataset = loader['dataset']
+            kind = condition.name.partition(':')[0]
+            step = movie_degradation(dataset, kind, condition.severity, self.seed)
+            dataset['pipeline'] = with_degradation(dataset['pipeline'], step)
+        return loader
+
+
+def _metrics(scores: Array, labels: Array, thresholds: Array) -> dict[str, float]:
+    """F1 with the thresholds, and mean average precision, in per cent, by scikit-learn."""
+    from sklearn.metrics import average_precision_score, f1_score
+
+    said = (scores >= thresholds).astype(int)
+    known = labels.any(axis=0)
+    return {
+        'macro_f1': 100 * float(f1_score(labels, said, average='macro', zero_division=0)),
+        'micro_f1': 100 * float(f1_score(labels, said, average='micro', zero_division=0)),
+        'mAP': 100 * float(average_precision_score(labels[:, known], scores[:, known])),
+    }
+
+
+def _calibration(scores: Array, labels: Array) -> dict[str, float]:
+    """Of every label's yes or no; class-wise: the mean over classes of that of their scores."""
+    sure = np.maximum(scores, 1 - scores).ravel()
+    right = ((scores >= 0.5) == (labels > 0)).ravel()
+    each = [
+        calibration.expected_calibration_error(scores[:, c], labels[:, c])
+        for c in range(labels.shape[1])
+    ]
+    return {
+        'ece': calibration.expected_calibration_error(sure, right),
+        'classwise_ece': float(np.mean(each)),
+        'aurc': calibration.area_under_risk_coverage(sure, right),
+        'accuracy_at_90': calibration.accuracy_at_coverage(sure, right),
+    }
