@@ -77,6 +77,16 @@ def test_requirements_are_pinned_with_nothing_twice(files, python):
     assert len(names) == len(set(names))
 
 
+def test_no_package_of_this_environment_lacks_another():
+    done = subprocess.run(
+        [sys.executable, '-m', 'pip', 'check'], capture_output=True, text=True, check=False
+    )
+    # The headless build has OpenCV's modules under another name.
+    lacking = [x for x in done.stdout.splitlines() if 'requires opencv-python,' not in x]
+    assert not done.returncode or lacking == [], lacking
+    assert done.stdout
+
+
 def test_one_folder_holds_one_family_of_hosts(setup):
     setup.claim()
     (setup.stamps / 'mmcv').write_text('built')
