@@ -9,6 +9,7 @@ PAGES = sorted(
     + [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md']
 )
 TRAIN = 'python tools/train.py configs/mango'
+TRUST_MOVIES = 'mango-trust-l2_lite0-minilm_1xb32-1000it_movies-192x128.py'
 MINI_ROOMS = 'small_1xb8-600it_mini-rooms-72x96'
 
 # Run by test_commands.py as they stand, a page in one folder, in the page's order. A word in
@@ -63,6 +64,12 @@ RUN_ELSEWHERE = {
     'test_the_checkpoint_holds_vocabulary_and_thresholds_and_tests_alone',
     'python tools/infer.py CONFIG WORK_DIR --input image=poster.jpeg': 'tools/test_movie_tools.py::'
     'test_the_inference_tool_prints_json',
+    'python tools/prepare/cache_features.py '
+    'configs/concat/concat_lite0-minilm_1xb32-1000it_movies-192x128.py':
+    'tools/test_cache_features.py::test_the_tool_writes_what_a_config_asks_for',
+    f'{TRAIN}/{TRUST_MOVIES}': 'engine/test_trust_hook.py::test_movies_know_their_sensors_too',
+    f'python tools/analyse/robustness.py configs/mango/{TRUST_MOVIES}':
+    'tools/test_movie_failures.py::test_the_tool_writes_the_table',
     'python tools/prepare/taskonomy_from_rgbd.py': 'datasets/test_taskonomy.py::'
     'test_domains_are_made_from_rgbd_frames_and_only_once',
     f'{TRAIN}/mango-l1-rgb-edge2depth_small_1xb8-800it_nyuv2-mini-96x128.py':
