@@ -34,27 +34,12 @@ __all__ = [
     'read_json',
     'read_json_lines',
     'read_lines',
-    'shipped',
 ]
 
 # What data sets are made of. Pillow knows many more, one of which starts a program (EPS).
 FORMATS = ('PNG', 'JPEG', 'TIFF', 'BMP', 'WEBP', 'PPM', 'GIF')
 COMPLETE = 'complete.txt'  # in a folder made by us: what it was made by
 MAX_TABLE = 2**30  # bytes that one table or row of an HDF5 file may ask for
-
-
-def shipped(path: str) -> Path:
-    """A file or folder that comes along, from ``configs`` or ``tools`` on: of a checkout, or of
-    the installed package, where MIM puts it.
-
-    Raises:
-        FileNotFoundError: If the package was installed without it.
-    """
-    package = Path(__file__).parent
-    for base in (package / '.mim', package.parent):
-        if (base / path).exists():
-            return base / path
-    raise FileNotFoundError(f'{path} is neither in {package / ".mim"} nor in {package.parent}.')
 
 
 def read_lines(path: str | Path) -> list[tuple[int, str]]:

@@ -6,7 +6,7 @@ import os.path as osp
 from pathlib import Path
 
 from mango_mm.analysis.look_at_folder import FolderFound
-from mango_mm.files import shipped
+from mango_mm.shipped import shipped
 
 __all__ = ['write_config']
 

@@ -15,7 +15,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mango_mm.files import shipped
+from mango_mm.shipped import shipped
 
 __all__ = ['ZooModel', 'find_config', 'find_model', 'is_model_name', 'list_models']
 

@@ -13,9 +13,9 @@ from mmengine.model import BaseModel
 from torch import nn
 
 from mango_mm.checkpoints import load_weights
-from mango_mm.files import shipped
 from mango_mm.models.tasks import RecognitionTask, recognition_task_of
 from mango_mm.registry import MODELS, build_ours
+from mango_mm.shipped import shipped
 
 __all__ = ['Algorithm', 'Teacher', 'check_names']
 
