@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PICTURE = ROOT / 'docs/images/architecture.svg'
 PACKAGE = 'mango_mm'
 # Everybody may import them.
-LEFT_OUT = ('version', 'hosts', 'structures', 'modalities', 'pipelines')
+LEFT_OUT = ('version', 'hosts', 'shipped', 'structures', 'modalities', 'pipelines')
 WIDTH, ROW, BOX, HEIGHT = 900, 92, 150, 44
 WHAT = {
     'web': 'a page to play with',
