@@ -90,6 +90,8 @@ class Setup:
 
     def create_venv(self) -> None:
         if self.python.exists():
+            if not self.works('import pip'):  # interrupted before pip was there
+                self.run(self.python, '-m', 'ensurepip', '--default-pip')
             return
         self.say(f'creating {self.venv}')
         if self.venv.exists():

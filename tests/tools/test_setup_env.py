@@ -40,6 +40,15 @@ def test_an_interrupted_stage_is_not_taken_for_done(setup):
     assert runs == [1]
 
 
+def test_an_environment_that_was_interrupted_before_pip_gets_one(setup, tmp_path):
+    folder = tmp_path / 'venv'
+    subprocess.run([sys.executable, '-m', 'venv', '--without-pip', str(folder)], check=True)
+    made = type(setup)(folder, None)
+    assert not made.works('import pip')
+    made.create_venv()
+    assert made.works('import pip')
+
+
 def test_a_folder_of_wheels_that_does_not_exist_is_named(tmp_path):
     done = subprocess.run(
         [sys.executable, str(ROOT / 'tools/setup_env.py'), '--wheels', str(tmp_path / 'none')],
