@@ -310,6 +310,7 @@ def test_the_tool_writes_what_a_config_asks_for(rooms, weights, tmp_path):
 
 
 def test_a_model_without_frozen_encoders_to_ask_is_named(tmp_path):
+    pytest.importorskip('mmagic')
     other = ROOT / 'configs/autoencoder'
     config = next(iter(sorted(other.glob('*.py'))))
     with pytest.raises(TypeError, match='features are cached of a MultimodalEncoderDecoder or a'):
