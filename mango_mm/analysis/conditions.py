@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from mango_mm.evaluation.functional.detection import auroc, fpr_at_95
 from mango_mm.evaluation.functional.failures import Failure
 from mango_mm.explicit.trust import TrustOutput, state_names
 
-__all__ = ['ABSENT', 'CLEAN', 'KINDS', 'PREDICTION', 'TRUST', 'Alarms', 'Condition']
+__all__ = ['ABSENT', 'CLEAN', 'KINDS', 'PREDICTION', 'TRUST', 'Alarms', 'Condition', 'chosen_kinds']
 
 CLEAN = 'clean'
 KINDS = 'kinds'  # of mango_mm/datasets/degradations.py, beside the protocols
@@ -40,6 +40,27 @@ class Condition:
     severity: int = 0
     failure: Failure | None = None
     seen: bool = True
+
+
+def chosen_kinds(
+    kinds: Sequence[str] | None, known: Mapping[str, Any], severities: Sequence[int]
+) -> Iterator[tuple[str, int]]:
+    """Name and severity of every kind asked for.
+
+    Args:
+        kinds: ``'NAME'``, of every severity, or ``'NAME:SEVERITY'``; None: all that are known.
+        known: By name.
+        severities: Of those that name none.
+
+    Raises:
+        ValueError: If one is unknown.
+    """
+    for kind in known if kinds is None else kinds:
+        name, _, severity = kind.partition(':')
+        if name not in known:
+            raise ValueError(f'degradations are {sorted(known)}; got {kind!r}.')
+        for s in (int(severity),) if severity else severities:
+            yield name, s
 
 
 class Alarms:

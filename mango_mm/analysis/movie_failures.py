@@ -33,6 +33,7 @@ from mango_mm.analysis.conditions import (
     TRUST,
     Alarms,
     Condition,
+    chosen_kinds,
 )
 from mango_mm.analysis.degraded_pipeline import movie_degradation, movie_kinds, with_degradation
 from mango_mm.apis.open_model import open_model
@@ -110,13 +111,9 @@ class MovieFailures:
         found = [Condition(CLEAN, CLEAN)]
         if KINDS in protocols:
             known = movie_kinds(self.modalities)
-            for kind in known if kinds is None else kinds:
-                name, _, severity = kind.partition(':')
-                if name not in known:
-                    raise ValueError(f'degradations are {sorted(known)}; got {kind!r}.')
-                for s in (int(severity),) if severity else severities:
-                    seen = not name.endswith('_other')  # a usual one, of another movie
-                    found.append(Condition(f'{name}:{s}', KINDS, (known[name][1],), s, seen=seen))
+            for name, s in chosen_kinds(kinds, known, severities):
+                seen = not name.endswith('_other')  # a usual one, of another movie
+                found.append(Condition(f'{name}:{s}', KINDS, (known[name][1],), s, seen=seen))
         if ABSENT in protocols:
             found += [Condition(f'no {m}', ABSENT, (m,)) for m in self.modalities]
         return found

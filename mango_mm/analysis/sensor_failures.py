@@ -30,7 +30,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  # the name everybody uses
 from tqdm import tqdm
 
-from mango_mm.analysis.conditions import KINDS, PREDICTION, TRUST, Alarms, Condition
+from mango_mm.analysis.conditions import KINDS, PREDICTION, TRUST, Alarms, Condition, chosen_kinds
 from mango_mm.analysis.degraded_pipeline import frame_degradation, unit_of, with_degradation
 from mango_mm.analysis.robustness import evaluate_quietly
 from mango_mm.apis.open_model import open_model
@@ -125,17 +125,13 @@ class SensorFailures:
                 ]
                 continue
             known = applicable(self.modalities)
-            for kind in known if kinds is None else kinds:
-                name, _, severity = kind.partition(':')
-                if name not in known:
-                    raise ValueError(f'degradations are {sorted(known)}; got {kind!r}.')
+            for name, s in chosen_kinds(kinds, known, severities):
                 plain, key = known[name]
                 broken = ('rgb',) if plain.startswith('rgb') else (key,)
                 if plain == 'swapped':
                     broken = ('rgb', key)
                 seen = plain not in ('rgb_frozen', 'depth_frozen', 'shift', 'rotate')
-                for s in (int(severity),) if severity else severities:
-                    found.append(Condition(f'{name}:{s}', KINDS, broken, s, seen=seen))
+                found.append(Condition(f'{name}:{s}', KINDS, broken, s, seen=seen))
         return found
 
     def run(self, conditions: Sequence[Condition]) -> list[dict[str, Any]]:

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from commands import PAGES as SHOWN
+from commands import commands_of
 
 pytest.importorskip('sphinx')
 pytest.importorskip('nbclient')
@@ -84,10 +86,9 @@ def pictures(notebook):
 
 def commands():
     """Every command of every page, one line each."""
-    for page in [*PAGES, ROOT / 'README.md', ROOT / 'CONTRIBUTING.md']:
-        for block in re.findall(r'```bash\n(.*?)```', page.read_text(encoding='utf-8'), re.DOTALL):
-            for line in block.replace('\\\n', ' ').splitlines():
-                yield page, line.split('  #')[0].strip()
+    for page in SHOWN:
+        for command in commands_of(page):
+            yield page, command
 
 
 def test_tools_configs_and_options_of_every_command_exist(monkeypatch, capsys):
