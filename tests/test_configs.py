@@ -77,7 +77,7 @@ def test_all_leaves_were_found():
     counts = tuple(map(len, (LEAVES, TRANSLATION, MOVIES, AUTOENCODERS, SEQUENCES)))
     assert counts == (92, 32, 26, 2, 11)
     assert tuple(map(len, STEPPED)) == (66, 29, 22, 2, 11)
-    assert len(ALL) == sum(counts) <= 163
+    assert len(ALL) == sum(counts) <= 164
 
 
 def core_of(config):

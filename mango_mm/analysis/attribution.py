@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmengine.config import Config
 from mmengine.runner import Runner
 from numpy.typing import NDArray
 from torch import Tensor
@@ -97,29 +98,42 @@ class Attribution:
     counts as nothing is a token of zeros, which is how an absent modality enters.
 
     Args:
-        config: File.
-        checkpoint: File, or a work dir.
-        options: Overrides of the config.
+        config: Of the model's training; its loaders are used.
+        model: In evaluation mode.
         steps: Points of the integrated gradients.
 
     Raises:
         TypeError: If the model has no fusion of several modalities, or is of another kind.
-        FileNotFoundError: If config or checkpoint do not exist.
-        ValueError: If the checkpoint is of another model.
     """
 
-    def __init__(
-        self,
+    def __init__(self, config: Config, model: Any, steps: int = 16) -> None:
+        self.config, self.model, self.steps = config, model, steps
+        self.recorder = FusionRecorder(model)
+        self.task = recognition_task_of(model, f'attribution of a {type(model).__name__}')
+        self.classes: tuple[str, ...] = ()
+
+    @classmethod
+    def open(
+        cls,
         config: str | Path,
         checkpoint: str | Path | None,
         options: Mapping[str, Any] | None = None,
         steps: int = 16,
-    ) -> None:
-        self.config, self.model = open_model(config, checkpoint, options=options)
-        self.recorder = FusionRecorder(self.model)
-        self.task = recognition_task_of(self.model, f'attribution of {config}')
-        self.steps = steps
-        self.classes: tuple[str, ...] = ()
+    ) -> Attribution:
+        """Of a trained model.
+
+        Args:
+            config: File, or a name of the zoo.
+            checkpoint: File, or a work dir; None: the zoo's.
+            options: Overrides of the config.
+            steps: Points of the integrated gradients.
+
+        Raises:
+            TypeError: If the model has no fusion of several modalities, or is of another kind.
+            FileNotFoundError: If config or checkpoint do not exist.
+            ValueError: If the checkpoint is of another model.
+        """
+        return cls(*open_model(config, checkpoint, options=options), steps)
 
     def explain(
         self, split: str = 'val', count: int = 4, target: str | None = None

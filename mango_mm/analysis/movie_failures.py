@@ -15,15 +15,15 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from mmengine.runner import Runner
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from mango_mm.analysis.conditions import (
     ABSENT,
@@ -31,18 +31,17 @@ from mango_mm.analysis.conditions import (
     KINDS,
     PREDICTION,
     TRUST,
-    Alarms,
     Condition,
     chosen_kinds,
 )
 from mango_mm.analysis.degraded_pipeline import movie_degradation, movie_kinds, with_degradation
-from mango_mm.apis.open_model import open_model
+from mango_mm.analysis.failure_check import FailureCheck, Rules
 from mango_mm.evaluation.functional import calibration
 from mango_mm.evaluation.metrics.multi_label_scores import best_thresholds
 from mango_mm.explicit import rivals
 from mango_mm.explicit.trust import TrustOutput
 from mango_mm.models.classifiers.multimodal_classifier import FUSED
-from mango_mm.models.trusted_ensemble import trusted_of
+from mango_mm.models.trusted_ensemble import TrustedEnsemble
 from mango_mm.pipelines import in_order
 
 __all__ = ['MovieFailures']
@@ -50,23 +49,11 @@ __all__ = ['MovieFailures']
 Array = NDArray[Any]
 
 
-class MovieFailures:
-    """A trained classifier of posters and plots, ready to be evaluated with failing ones.
+class MovieFailures(FailureCheck):
+    """A trained classifier of posters and plots, with failing ones. As its base class."""
 
-    Args:
-        config: Of the training.
-        checkpoint: File, or a work dir.
-        options: Overrides of the config.
-        seed: Of what is random in failures.
-        rules: Those that are scored; None: all.
-
-    Raises:
-        TypeError: If the model is no multi-label classifier of posters and plots.
-        FileNotFoundError: If config or checkpoint do not exist.
-        ValueError: If the checkpoint is of another model, or its trust is not calibrated.
-    """
-
-    SEVERITIES = (5,)  # of kinds, unless told
+    SEVERITIES = (5,)
+    COMBINED = ('mean', 'fused', 'told', 'told, one frame')
 
     def __init__(
         self,
@@ -76,23 +63,19 @@ class MovieFailures:
         seed: int = 0,
         rules: Sequence[str] | None = None,
     ) -> None:
-        self.config, self.model = open_model(config, checkpoint, options=options)
-        self.modalities = tuple(getattr(self.model, 'modalities', ()))
+        super().__init__(config, checkpoint, options, seed, rules)
+        self._thresholds: dict[str, Array] = {}
+
+    def _modalities(self) -> tuple[str, ...]:
+        modalities = tuple(getattr(self.model, 'modalities', ()))
         if getattr(getattr(self.model, 'head', None), 'kind', None) != 'multi_label' or set(
-            self.modalities
+            modalities
         ) != {'image', 'text'}:
             raise TypeError(
                 'failing posters and plots are of a MultimodalClassifier with several labels that '
-                f'reads image and text; got a {type(self.model).__name__} of {self.modalities}.'
+                f'reads image and text; got a {type(self.model).__name__} of {modalities}.'
             )
-        self.seed, self.rules = seed, rules
-        self.ensemble = trusted_of(self.model)
-        if self.ensemble is not None and not self.ensemble.trust.calibrated:
-            raise ValueError(
-                f'the trust of {checkpoint} is not calibrated: train to the end with a TrustHook.'
-            )
-        self._alarms = Alarms(self.modalities)
-        self._thresholds: dict[str, Array] = {}
+        return modalities
 
     def conditions(
         self,
@@ -117,13 +100,6 @@ class MovieFailures:
         if ABSENT in protocols:
             found += [Condition(f'no {m}', ABSENT, (m,)) for m in self.modalities]
         return found
-
-    def run(self, conditions: Sequence[Condition]) -> list[dict[str, Any]]:
-        """Every rule under every condition; the first one must be the clean one."""
-        lines: list[dict[str, Any]] = []
-        for condition in tqdm(conditions, desc='failures', unit='condition'):
-            lines += self.evaluate(condition)
-        return lines
 
     def evaluate(self, condition: Condition) -> list[dict[str, Any]]:
         """One line per rule: F1 and mAP, calibration, and of the trust its alarm."""
@@ -150,8 +126,7 @@ class MovieFailures:
         labels, trusts = [], []
         for samples, rules, trust in self._predictions(split, condition):
             for rule, p in rules.items():
-                if self.rules is None or rule in self.rules:
-                    parts.setdefault(rule, []).append(p)
+                parts.setdefault(rule, []).append(p)
             labels.append(self.model.head.targets(samples))
             if trust is not None:
                 trusts.append(trust)
@@ -171,30 +146,30 @@ class MovieFailures:
             logits, _, _ = self.model.classify(tokens, masks)
             present = self.model.presence(samples)
             if self.ensemble is None:
-                yield samples, {PREDICTION: self.model.combined(logits, present).sigmoid()}, None
+                joint = self.model.combined(logits, present)
+                yield samples, {PREDICTION: joint.sigmoid()}, None
                 continue
             joint, trust = self.model.trusted(tokens, masks, logits, present)
-            yield (
-                samples,
-                {TRUST: joint.sigmoid(), **self._others(logits, present, condition)},
-                trust,
-            )
+            yield samples, self.scored(self._all(joint, logits, present, condition)), trust
 
-    def _others(
-        self, logits: Mapping[str, Tensor], present: Tensor | None, condition: Condition
-    ) -> dict[str, Tensor]:
+    def _all(
+        self,
+        joint: Tensor,
+        logits: Mapping[str, Tensor],
+        present: Tensor | None,
+        condition: Condition,
+    ) -> Rules:
         p = torch.stack([logits[n].sigmoid() for n in (*self.modalities, FUSED)])
-        count, weights = len(self.modalities), self.ensemble.weights  # type: ignore[union-attr]
+        count, weights = len(self.modalities), cast(TrustedEnsemble, self.ensemble).weights
         there = p.new_ones(p.shape[1], count) if present is None else present.to(p)
-        experts = (p[:count] * there.T[..., None]).sum(dim=0) / there.sum(dim=1)[:, None]
+        told = partial(rivals.oracle_mixture, p, weights, condition.broken)
         return {
-            'mean': experts,
-            'fused': p[-1],
-            **dict(zip(self.modalities, p)),
-            'told': rivals.oracle_mixture(p, weights, condition.broken),
-            'told, one frame': rivals.oracle_mixture(
-                p, weights, condition.broken, blamable=condition.seen
-            ),
+            TRUST: joint.sigmoid,
+            'mean': lambda: (p[:count] * there.T[..., None]).sum(dim=0) / there.sum(dim=1)[:, None],
+            'fused': lambda: p[-1],
+            **{m: partial(p.__getitem__, i) for i, m in enumerate(self.modalities)},
+            'told': told,
+            'told, one frame': partial(told, blamable=condition.seen),
         }
 
     def _loader(self, split: str, condition: Condition) -> Any:

@@ -20,6 +20,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,10 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  # the name everybody uses
 from tqdm import tqdm
 
-from mango_mm.analysis.conditions import KINDS, PREDICTION, TRUST, Alarms, Condition, chosen_kinds
+from mango_mm.analysis.conditions import KINDS, PREDICTION, TRUST, Condition, chosen_kinds
 from mango_mm.analysis.degraded_pipeline import frame_degradation, unit_of, with_degradation
+from mango_mm.analysis.failure_check import FailureCheck, Rules
 from mango_mm.analysis.robustness import evaluate_quietly
-from mango_mm.apis.open_model import open_model
 from mango_mm.datasets.cached_features import read_manifest, recipe_of
 from mango_mm.datasets.degradations import applicable
 from mango_mm.evaluation.functional import calibration
@@ -44,6 +45,7 @@ from mango_mm.pipelines import held_out_loader, in_order
 
 __all__ = ['SensorFailures']
 
+RIVALS = ('temperature', 'noisy-or', 'energy', 'mahalanobis')
 FITTED = 400  # training samples that the Mahalanobis gate is fitted to
 
 
@@ -55,23 +57,11 @@ class _Pixels:
     correct: list[Tensor]
 
 
-class SensorFailures:
-    """A trained segmentor, ready to be evaluated with failing sensors.
+class SensorFailures(FailureCheck):
+    """A trained segmentor, with failing sensors. As its base class."""
 
-    Args:
-        config: Of the training.
-        checkpoint: File, or a work dir.
-        options: Overrides of the config.
-        seed: Of what is random in failures.
-        rules: Those that are scored; None: all.
-
-    Raises:
-        TypeError: If the model is no segmentor of ours.
-        FileNotFoundError: If config or checkpoint do not exist.
-        ValueError: If the checkpoint is of another model, or its trust is not calibrated.
-    """
-
-    SEVERITIES = (3,)  # of kinds, unless told
+    SEVERITIES = (3,)
+    COMBINED = ('mean', 'mean of all', 'fused', *RIVALS, 'told', 'told, one frame')
 
     def __init__(
         self,
@@ -81,25 +71,20 @@ class SensorFailures:
         seed: int = 0,
         rules: Sequence[str] | None = None,
     ) -> None:
-        self.config, self.model = open_model(config, checkpoint, options=options)
+        super().__init__(config, checkpoint, options, seed, rules)
+        self.head = self.model.decode_head
+        self._rivals: dict[str, Any] = {}
+        if any(rule in RIVALS for rule in self.rules):
+            self._fit_rivals()
+        self._clean: dict[str, Tensor] = {}
+
+    def _modalities(self) -> tuple[str, ...]:
         if not hasattr(self.model, 'sensors_and_truth') or not hasattr(self.model, 'decode_head'):
             raise TypeError(
                 'protocols of failing sensors are of a MultimodalEncoderDecoder; got a '
                 f'{type(self.model).__name__}.'
             )
-        self.seed, self.rules = seed, rules
-        self.modalities = tuple(self.model.backbone.use)
-        self.head = self.model.decode_head
-        self.trusts = getattr(self.head, 'combine', None) == TRUST
-        if self.trusts and not self.head.ensemble.trust.calibrated:
-            raise ValueError(
-                f'the trust of {checkpoint} is not calibrated: train to the end with a TrustHook.'
-            )
-        self._rules: dict[str, Any] = {}
-        if self.trusts:
-            self._fit_rivals()
-        self._clean: dict[str, Tensor] = {}
-        self._alarms = Alarms(self.modalities)
+        return tuple(self.model.backbone.use)
 
     def conditions(
         self,
@@ -134,13 +119,6 @@ class SensorFailures:
                 found.append(Condition(f'{name}:{s}', KINDS, broken, s, seen=seen))
         return found
 
-    def run(self, conditions: Sequence[Condition]) -> list[dict[str, Any]]:
-        """Every rule under every condition; the first one must be the clean one."""
-        lines: list[dict[str, Any]] = []
-        for condition in tqdm(conditions, desc='failures', unit='condition'):
-            lines += self.evaluate(condition)
-        return lines
-
     @torch.no_grad()
     def evaluate(self, condition: Condition) -> list[dict[str, Any]]:
         """One line per rule: metrics, calibration, and of the trust its alarm."""
@@ -153,8 +131,6 @@ class SensorFailures:
             labels = self._labels(samples, next(iter(rules.values())).shape[-2:])
             known = labels != self.head.ignore_index
             for name, p in rules.items():
-                if self.rules is not None and name not in self.rules:
-                    continue
                 if name not in evaluators:
                     evaluators[name] = Evaluator(copy.deepcopy(self.config.val_evaluator))
                     evaluators[name].dataset_meta = loader.dataset.metainfo
@@ -192,34 +168,37 @@ class SensorFailures:
             metas = [dict(s.metainfo) for s in samples]
             features, _ = self.model.encode(inputs, metas)
             read, _, _ = self.model.merge(features, self.model.presence(metas))
-            if not self.trusts:
+            if self.ensemble is None:
                 logits = self.head.forward(read)
                 yield batch, samples, {PREDICTION: logits.softmax(dim=1)}, None
                 continue
             by_head = torch.stack(list(self.head.logits(read).values()))
             described = self.head.describe(features)
-            p, trust = self.head.ensemble(described, list(by_head.softmax(dim=2)))
-            yield batch, samples, {TRUST: p, **self._others(by_head, described, condition)}, trust
+            p, trust = self.ensemble(described, list(by_head.softmax(dim=2)))
+            yield batch, samples, self.scored(self._all(p, by_head, described, condition)), trust
 
-    def _others(
-        self, by_head: Tensor, described: Mapping[str, Tensor], condition: Condition
-    ) -> dict[str, Tensor]:
+    def _all(
+        self,
+        trusted: Tensor,
+        by_head: Tensor,
+        described: Mapping[str, Tensor],
+        condition: Condition,
+    ) -> Rules:
         p, count = by_head.softmax(dim=2), len(self.modalities)
         experts = by_head[:count]
-        weights = self.head.ensemble.weights
+        told = partial(rivals.oracle_mixture, p, self.head.ensemble.weights, condition.broken)
         return {
-            'mean': p[:count].mean(dim=0),
-            'mean of all': p.mean(dim=0),
-            'fused': p[-1],
-            **dict(zip(self.modalities, p)),
-            'temperature': self._rules['temperature'](experts),
-            'noisy-or': self._rules['noisy-or'](experts),
-            'energy': self._rules['energy'](experts),
-            'mahalanobis': self._rules['mahalanobis'](experts, described),
-            'told': rivals.oracle_mixture(p, weights, condition.broken),
-            'told, one frame': rivals.oracle_mixture(
-                p, weights, condition.broken, blamable=condition.seen
-            ),
+            TRUST: lambda: trusted,
+            'mean': lambda: p[:count].mean(dim=0),
+            'mean of all': lambda: p.mean(dim=0),
+            'fused': lambda: p[-1],
+            **{m: partial(p.__getitem__, i) for i, m in enumerate(self.modalities)},
+            'temperature': lambda: self._rivals['temperature'](experts),
+            'noisy-or': lambda: self._rivals['noisy-or'](experts),
+            'energy': lambda: self._rivals['energy'](experts),
+            'mahalanobis': lambda: self._rivals['mahalanobis'](experts, described),
+            'told': told,
+            'told, one frame': partial(told, blamable=condition.seen),
         }
 
     def _fit_rivals(self) -> None:
@@ -259,7 +238,7 @@ class SensorFailures:
         noisy_or.fit(stacked)
         gate = rivals.MahalanobisGate(self.head.ensemble.trust.rate)
         gate.fit(seen, held_out)
-        self._rules = {
+        self._rivals = {
             'temperature': temperature, 'noisy-or': noisy_or,
             'energy': rivals.EnergyWeights(), 'mahalanobis': gate,
         }  # fmt: skip

@@ -7,11 +7,14 @@ package, and forgotten with the answer. Names of files are never looked at.
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
 from mango_mm.hosts import require_host
-from mango_mm.web.breaking import Bench, Pair, data_uri, pair_of_uploads
+from mango_mm.web.bench import Bench
+from mango_mm.web.movies import MovieBench
+from mango_mm.web.rooms import RoomBench
 
 __all__ = ['create_app']
 
@@ -22,11 +25,13 @@ POLICY = (
 )
 
 
-def create_app(bench: Bench | None = None, hosts: list[str] | None = None) -> Any:
+def create_app(
+    benches: Mapping[str, Bench[Any, Any]] | None = None, hosts: list[str] | None = None
+) -> Any:
     """The Flask application.
 
     Args:
-        bench: The models; None: those of the zoo.
+        benches: By task, the models; None: those of the zoo for rooms and movies.
         hosts: Names under which it may be asked, against DNS rebinding; None: of this machine's
             own loopback interface.
     """
@@ -40,7 +45,7 @@ def create_app(bench: Bench | None = None, hosts: list[str] | None = None) -> An
         def _get_file_stream(self, *args: Any, **kwargs: Any) -> Any:
             return io.BytesIO()
 
-    models = bench or Bench()
+    known = dict(benches or {'rooms': RoomBench(), 'movies': MovieBench()})
     app = Flask('mango_mm.web', static_folder=None)
     app.request_class = InMemory
     app.json.sort_keys = False
@@ -66,32 +71,34 @@ def create_app(bench: Bench | None = None, hosts: list[str] | None = None) -> An
     @app.get('/choices')
     def choices() -> Response:
         return jsonify(
-            kinds=models.kinds, examples=[data_uri(pair.rgb) for pair in models.examples]
+            {
+                task: {'kinds': bench.kinds, 'examples': [bench.shown(x) for x in bench.examples]}
+                for task, bench in known.items()
+            }
         )
 
     @app.post('/predict')
     def predict() -> Response:
-        kind, severity = request.form.get('kind', ''), _number('severity', '3', int)
-        truth = None
-        if request.files:
-            lacking = [name for name in ('rgb', 'depth') if name not in request.files]
-            if lacking:
-                raise ValueError(f'an upload needs both pictures; it lacks {lacking}.')
-            rgb, depth = (request.files[name].read() for name in ('rgb', 'depth'))
-            pair: Pair = pair_of_uploads(rgb, depth, _number('per_metre', '1000', float))
-        else:
-            number = _number('example', '0', int)
-            if number not in range(len(models.examples)):
-                raise ValueError(f'example must be 0 to {len(models.examples) - 1}; got {number}.')
-            pair, truth = models.examples[number], models.truths[number]
-        return jsonify(models.predict(pair, kind, severity, truth))
+        task = request.form.get('task', next(iter(known)))
+        if task not in known:
+            raise ValueError(f'task must be one of {list(known)}; got {task[:40]!r}.')
+        bench = known[task]
+        kind, severity = request.form.get('kind', ''), _whole('severity', '3')
+        files = {name: file.read() for name, file in request.files.items()}
+        sample, truth = bench.uploaded(request.form, files), None
+        if sample is None:
+            number = _whole('example', '0')
+            if number not in range(len(bench.examples)):
+                raise ValueError(f'example must be 0 to {len(bench.examples) - 1}; got {number}.')
+            sample, truth = bench.examples[number], bench.truths[number]
+        return jsonify(bench.predict(sample, kind, severity, truth))
 
-    def _number(name: str, default: str, kind: Any) -> Any:
+    def _whole(name: str, default: str) -> int:
         given = request.form.get(name, default)
         try:
-            return kind(given)
+            return int(given)
         except ValueError:
-            raise ValueError(f'{name} must be a number; got {given[:40]!r}.') from None
+            raise ValueError(f'{name} must be a whole number; got {given[:40]!r}.') from None
 
     @app.errorhandler(ValueError)
     def refuse(error: ValueError) -> tuple[Response, int]:

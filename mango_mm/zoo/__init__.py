@@ -28,7 +28,7 @@ class ZooModel:
 
     Attributes:
         name: What it is asked for by.
-        task: ``'segmentation'`` or ``'sequences'``.
+        task: ``'segmentation'``, ``'movies'`` or ``'sequences'``.
         config: Of its training, from the folder ``configs`` on.
         data: How what it was trained on is generated.
         metric: Which score.

@@ -50,7 +50,7 @@ def work(tmp_path_factory):
 @pytest.mark.parametrize('name', ['mango', 'concat', 'movies'])
 def test_contributions_add_up_to_the_score_of_the_real_model(work, name):
     config = {'mango': MANGO, 'concat': CONCAT, 'movies': MOVIES}[name]
-    found = list(Attribution(config, work / f'{name}.pth', WORKERS, steps=32).explain(count=2))
+    found = list(Attribution.open(config, work / f'{name}.pth', WORKERS, steps=32).explain(count=2))
     assert len(found) == 2
     for one in found:
         total = sum(one.by_modality.values())
@@ -74,7 +74,7 @@ def test_a_model_with_other_flows_and_a_sample_of_arrays_is_explained():
         'rgb': rng.integers(0, 255, (72, 96, 3), dtype=np.uint8),
         'depth': rng.random((72, 96), dtype=np.float32) + 2,
     }
-    attribution = Attribution('mango-trust-rooms', None, steps=8)
+    attribution = Attribution(infer.config, infer.model, steps=8)
     found = attribution.explain_batch(pseudo_collate([infer.prepare(sample)]))
     assert found.name == ''
     total = sum(found.by_modality.values())
@@ -83,7 +83,7 @@ def test_a_model_with_other_flows_and_a_sample_of_arrays_is_explained():
 
 def test_arrivals_are_the_gradient_times_the_tokens(work):
     """Forward mode through the flow agrees with backward mode, summed per modality."""
-    attribution = Attribution(MANGO, work / 'mango.pth', WORKERS, steps=1)
+    attribution = Attribution.open(MANGO, work / 'mango.pth', WORKERS, steps=1)
     seen = {}
     original = attribution._through_the_flow
 
@@ -101,7 +101,7 @@ def test_arrivals_are_the_gradient_times_the_tokens(work):
 
 
 def test_a_target_restricts_the_score_to_its_pixels(work):
-    attribution = Attribution(MANGO, work / 'mango.pth', WORKERS, steps=2)
+    attribution = Attribution.open(MANGO, work / 'mango.pth', WORKERS, steps=2)
     (free,) = attribution.explain(count=1)
     assert free.target == 'predicted classes'
     with pytest.raises(ValueError, match=r"target must be one of \(.*; got 'spaceship'"):

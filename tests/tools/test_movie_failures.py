@@ -102,6 +102,10 @@ def test_the_tool_writes_the_table(place, tmp_path):
 
 
 def test_what_is_of_something_else_is_named(place):
+    with pytest.raises(ValueError, match=r"rules of .* are .*'told, one frame'\); got \['umm'\]"):
+        MovieFailures(place / 'trust.py', place / 'trust', OPTIONS, rules=['mean', 'umm'])
+    check = MovieFailures(place / 'trust.py', place / 'trust', OPTIONS, rules=['fused'])
+    assert [line['rule'] for line in check.evaluate(check.conditions([])[0])] == ['fused']
     check = MovieFailures(PLAIN, place / 'plain', OPTIONS)
     with pytest.raises(ValueError, match=r"protocols of movies are .* got \['emm'\]"):
         check.conditions(['emm'])

@@ -19,19 +19,22 @@ pytestmark = [
 ]
 
 from mango_mm.web import create_app  # noqa: E402
-from mango_mm.web.breaking import Bench  # noqa: E402
+from mango_mm.web.movies import MovieBench  # noqa: E402
+from mango_mm.web.rooms import RoomBench  # noqa: E402
 
 
 @pytest.fixture(scope='module')
 def bench():
-    return Bench()
+    return RoomBench()
 
 
 @pytest.fixture(scope='module')
 def address(bench):
     from waitress import create_server
 
-    server = create_server(create_app(bench), host='127.0.0.1', port=0, threads=2)
+    server = create_server(
+        create_app({'rooms': bench, 'movies': MovieBench()}), host='127.0.0.1', port=0, threads=2
+    )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     yield f'http://127.0.0.1:{server.effective_port}'
@@ -104,3 +107,28 @@ def test_an_upload_is_answered_and_a_bad_one_refused(page, bench):
     assert page.locator('#answer').is_hidden()
     # Chromium itself notes the refusal; nothing else may be said.
     assert all('400' in line for line in page.said)
+
+
+def test_a_movie_is_read_and_a_strange_plot_noticed(page):
+    with page.expect_response('**/predict'):
+        page.click('[data-task=movies]')
+    settle(page)
+    assert page.locator('#examples img').count() == 6
+    assert page.locator('#seen img').count() == 1
+    assert page.locator('#mango [data-genre]').count() == 6
+    assert 'No alarm' in page.locator('#trust').inner_text()
+    page.click('[data-of=movies] summary')
+    assert page.locator('[data-of=rooms]').is_hidden()
+    plot = 'Stock prices fell on Tuesday as investors worried. <b onclick=alert(1)>inflation</b>'
+    page.fill('#plot', plot)
+    with page.expect_response('**/predict'):
+        page.dispatch_event('#plot', 'change')
+    settle(page)
+    assert plot in page.locator('#seen').inner_text()  # as text
+    assert page.locator('#seen b').count() == 0
+    assert page.locator('#seen img').count() == 0  # a plot of one's own has no poster
+    assert page.locator('#mango .words span').count() > 8
+    assert trust(page, 'image') == 0
+    wide = page.evaluate('document.documentElement.scrollWidth <= window.innerWidth')
+    assert wide, 'the page scrolls sideways'
+    assert page.said == []

@@ -13,17 +13,25 @@ pytest.importorskip('mmseg')
 
 from mango_mm.web import create_app  # noqa: E402
 from mango_mm.web.app import MOST_BYTES  # noqa: E402
-from mango_mm.web.breaking import Bench  # noqa: E402
+from mango_mm.web.movies import MOST_LETTERS, MovieBench  # noqa: E402
+from mango_mm.web.rooms import RoomBench  # noqa: E402
+
+TRUSTED = 'MANGO with trust'
 
 
 @pytest.fixture(scope='module')
 def bench():
-    return Bench()
+    return RoomBench()
+
+
+@pytest.fixture(scope='module')
+def movies():
+    return MovieBench()
 
 
 @pytest.fixture
-def client(bench):
-    return create_app(bench).test_client()
+def client(bench, movies):
+    return create_app({'rooms': bench, 'movies': movies}).test_client()
 
 
 def png(array, mode=None):
@@ -61,17 +69,16 @@ def test_a_broken_sensor_is_noticed_and_named(client):
     dark = client.post(
         '/predict', data={'example': '0', 'kind': 'rgb_blackout', 'severity': '5'}
     ).json['models']
-    trusted = 'MANGO with trust'
-    assert not fine[trusted]['alarm']
-    assert min(fine[trusted]['trust'].values()) > 0.7
-    assert dark[trusted]['alarm']
-    assert dark[trusted]['trust']['rgb'] < 0.1 < dark[trusted]['trust']['depth']
-    assert dark[trusted]['accuracy'] > dark['concatenation']['accuracy']
+    assert not fine[TRUSTED]['alarm']
+    assert min(fine[TRUSTED]['trust'].values()) > 0.7
+    assert dark[TRUSTED]['alarm']
+    assert dark[TRUSTED]['trust']['rgb'] < 0.1 < dark[TRUSTED]['trust']['depth']
+    assert dark[TRUSTED]['accuracy'] > dark['concatenation']['accuracy']
     assert dark['concatenation']['trust'] is None
     for said in (*fine.values(), *dark.values()):
         assert set(said['contributions']) == {'rgb', 'depth'}
     # Believing depth alone, it takes nothing from the fusion.
-    assert abs(sum(dark[trusted]['contributions'].values())) < 0.05
+    assert abs(sum(dark[TRUSTED]['contributions'].values())) < 0.05
     assert sum(dark['concatenation']['contributions'].values()) > 1
 
 
@@ -80,7 +87,7 @@ def test_every_kind_of_failure_is_answered(bench, monkeypatch):
     assert len(bench.kinds) == 11  # change together with datasets/degradations.py
     scores = []
     for kind in ['', *bench.kinds]:
-        said = bench.predict(bench.examples[2], kind, 5)['models']['MANGO with trust']
+        said = bench.predict(bench.examples[2], kind, 5)['models'][TRUSTED]
         scores.append(said['alarm'])
     assert not scores[0]
     assert sum(scores[1:]) >= 9
@@ -93,7 +100,7 @@ def test_an_upload_is_the_same_as_the_example_it_was_made_of(client, bench):
         assert 'accuracy' not in said  # nobody knows the truth of an upload
         before = example['models'][name]
         assert said['trust'] == pytest.approx(before['trust'], abs=0.02) or not said['trust']
-    assert sent['seen']['rgb'] == example['seen']['rgb']
+    assert sent['seen']['pictures']['rgb'] == example['seen']['pictures']['rgb']
 
 
 def bomb():
@@ -151,8 +158,10 @@ def test_too_large_an_upload_is_refused_unread(client):
     ('fields', 'message'),
     [
         ({'example': '99'}, 'example must be 0 to 5; got 99'),
-        ({'example': 'x'}, "example must be a number; got 'x'"),
+        ({'example': 'x'}, "example must be a whole number; got 'x'"),
         ({'example': '0', 'kind': 'magic'}, "got 'magic'"),
+        ({'task': 'magic'}, "task must be one of ['rooms', 'movies']; got 'magic'"),
+        ({'task': 'movies', 'kind': 'rgb_noise'}, "got 'rgb_noise'"),
         ({'example': '0', 'kind': 'rgb_noise', 'severity': '9'}, 'severity must be 1 to 5; got 9'),
     ],
 )
@@ -166,6 +175,7 @@ def test_wrong_choices_are_named(client, fields, message):
     ('change', 'message'),
     [
         ({'per_metre': '0'}, 'units per metre must be positive; got 0.0'),
+        ({'per_metre': 'many'}, "per_metre must be a number; got 'many'"),
         ({'per_metre': 'nan'}, 'units per metre must be positive; got nan'),
         ({'depth': (io.BytesIO(png(np.zeros((72, 96, 3), np.uint8))), 'd.png')}, 'one channel'),
         ({'depth': (io.BytesIO(png(np.zeros((7, 9), np.uint8))), 'd.png')}, 'must be of one size'),
@@ -196,3 +206,64 @@ def test_an_upload_stays_in_memory(client, bench, monkeypatch, tmp_path):
     assert client.post('/predict', data=uploads(png(noise), depth)).status_code == 200
     assert opened == []
     assert list(tmp_path.iterdir()) == []
+
+
+def ask_movies(client, **fields):
+    return client.post('/predict', data={'task': 'movies', **fields})
+
+
+def test_a_black_poster_is_not_believed(client):
+    fine = ask_movies(client, example='0').json
+    dark = ask_movies(client, example='0', kind='image_blackout', severity='5').json
+    for answer in (fine, dark):
+        assert set(answer['seen']['pictures']) == {'poster'}
+        assert set(answer['seen']['texts']) == {'plot', 'truth'}
+        for said in answer['models'].values():
+            assert set(said['scores']) == set(said['thresholds'])
+            assert set(said['genres']) <= set(said['scores'])
+            assert [w for w, _ in said['words']] == [
+                w.strip('.').lower() for w in answer['seen']['texts']['plot'].split()
+            ]
+            assert set(said['contributions']) == set(said['shares']) == {'image', 'text'}
+    fine, dark = fine['models'], dark['models']
+    assert not fine[TRUSTED]['alarm']
+    assert min(fine[TRUSTED]['trust'].values()) > 0.7
+    assert fine[TRUSTED]['accuracy'] == 1
+    assert dark[TRUSTED]['alarm']
+    assert dark[TRUSTED]['trust']['image'] < 0.3 < 0.7 < dark[TRUSTED]['trust']['text']
+
+
+def test_a_movie_without_one_of_the_two_is_answered(client, movies):
+    for kind, lost in (('image_missing', 'image'), ('text_missing', 'text')):
+        said = ask_movies(client, example='1', kind=kind).json
+        assert said['models'][TRUSTED]['trust'][lost] == 0
+        assert ('poster' in said['seen']['pictures']) == (lost == 'text')
+    own = ask_movies(client, plot='A detective and a rocket.').json
+    assert own['seen'] == {'pictures': {}, 'texts': {'plot': 'A detective and a rocket.'}}
+    assert 'accuracy' not in own['models'][TRUSTED]
+    poster = {'poster': (io.BytesIO(png(movies.examples[0].poster)), 'p.png')}
+    assert ask_movies(client, **poster).json['seen']['texts'] == {'plot': 'none'}
+
+
+def test_a_plot_of_words_never_seen_raises_the_alarm(client, movies):
+    poster = {'poster': (io.BytesIO(png(movies.examples[0].poster)), 'p.png')}
+    plot = 'Stock prices fell on Tuesday as investors worried about inflation and rates'
+    said = ask_movies(client, plot=plot, **poster).json['models'][TRUSTED]
+    assert said['alarm']
+    assert said['trust']['text'] < 0.3 < said['trust']['image']
+
+
+@pytest.mark.parametrize(
+    ('fields', 'message'),
+    [
+        ({'plot': 'x' * (MOST_LETTERS + 1)}, 'a plot has 2,000 letters at most; got 2,001'),
+        ({'plot': 'x', 'kind': 'image_blackout'}, 'there is no image that could break'),
+        ({'plot': 'x', 'kind': 'text_missing'}, 'nothing would be left of this movie'),
+        ({'plot': '?!'}, "a plot needs words; got '?!'"),
+        ({'poster': (io.BytesIO(EPS), 'p.png')}, 'it is no picture'),
+    ],
+)
+def test_wrong_movies_are_named(client, fields, message):
+    answer = ask_movies(client, **fields)
+    assert answer.status_code == 400
+    assert message in answer.json['error']

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.metrics import f1_score
 
 import mango_mm
 from mango_mm import zoo
@@ -16,7 +17,7 @@ NAMES = list_models()
 
 
 def test_every_file_is_listed_and_every_name_has_its_file_and_config():
-    assert len(NAMES) == 4  # change together with tools/prepare/zoo.py
+    assert len(NAMES) == 6  # change together with tools/prepare/zoo.py
     assert {p.stem for p in FOLDER.glob('*.safetensors')} == set(NAMES)
     for name in NAMES:
         model = find_model(name)
@@ -100,6 +101,23 @@ def test_segmentation_scores_what_the_zoo_says(name, data):
     hits = np.diag(count)
     iou = hits / (count.sum(0) + count.sum(1) - hits)
     assert 100 * iou.mean() == pytest.approx(find_model(name).score, abs=0.006)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', list_models(task='movies'))
+def test_movies_score_what_the_zoo_says(name, data):
+    root, infer = data(name), MangoInferencer(name)
+    infer._words = lambda item, likeliest: []  # a prediction for every word of every plot
+    movies = [root / 'dataset' / m for m in json.loads((root / 'split.json').read_text())['test']]
+    described = [json.loads(m.with_suffix('.json').read_text()) for m in movies]
+    samples = [
+        {'image': m.with_suffix('.jpeg'), 'text': d['plot'][0]} for m, d in zip(movies, described)
+    ]
+    said = infer(samples, progress=False, batch_size=50)
+    truth = np.array([[g in d['genres'] for g in infer.classes] for d in described])
+    found = np.array([[g in s['genres'] for g in infer.classes] for s in said])
+    score = 100 * f1_score(truth, found, average='macro')
+    assert score == pytest.approx(find_model(name).score, abs=6e-4)
 
 
 @pytest.mark.slow

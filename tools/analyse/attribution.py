@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE')
     args = parser.parse_args()
     try:
-        attribution = Attribution(args.config, args.checkpoint, args.cfg_options, args.steps)
+        attribution = Attribution.open(args.config, args.checkpoint, args.cfg_options, args.steps)
         explained = attribution.explain(args.split, args.count, args.target)
         found = list(tqdm(explained, desc='attribution', total=args.count, unit='sample'))
     except (TypeError, ValueError, FileNotFoundError) as error:

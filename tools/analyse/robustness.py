@@ -105,7 +105,8 @@ def run_protocols(args: Any) -> None:
         for name, config, checkpoint in pairs:
             movies = str(load_config(config).model.type).endswith('MultimodalClassifier')
             made = MovieFailures if movies else SensorFailures
-            check = made(config, checkpoint, args.cfg_options, args.seed, args.rules)
+            rules = args.rules if name == args.names[0] else None
+            check = made(config, checkpoint, args.cfg_options, args.seed, rules)
             severities = check.SEVERITIES if args.severities == DEFAULT else args.severities
             found = check.run(check.conditions(args.protocol, args.kinds, severities))
             count = max(count, len(check.modalities))
@@ -135,7 +136,9 @@ def main() -> None:
         choices=(*PROTOCOLS, KINDS, ABSENT),
         help='of failing sensors; see above',
     )
-    parser.add_argument('--rules', nargs='+', help='that --protocol scores; default: all')
+    parser.add_argument(
+        '--rules', nargs='+', help='of the model that --protocol scores; default: all'
+    )
     parser.add_argument('--names', nargs=2, default=['MANGO', 'concat'], help='in the table')
     parser.add_argument('--out', type=Path, required=True, help='folder for tables and plots')
     parser.add_argument('--kinds', nargs='+', help='degradations; default: all that apply')

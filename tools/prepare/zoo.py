@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 from mango_mm.apis import open_model, test, train
 from mango_mm.apis.command import Parser, run_tool
 from mango_mm.checkpoints import find_checkpoint
+from mango_mm.datasets.mini.write_movies import write_movies
 from mango_mm.datasets.mini.write_rooms import write_rooms
 from mango_mm.datasets.mini.write_sequences import write_sequences
 from mango_mm.models.trusted_ensemble import trusted_of
@@ -47,6 +48,7 @@ def rooms(folder: Path) -> Path:
 
 
 ROOMS = 'rooms: 300 to train, 60 to test, 72 x 96 pixels'
+MOVIES = 'movies: 1,200 to train, 200 to validate, 200 to test'
 RECIPES = {
     'mango-trust-rooms': Recipe(
         'segmentation', 'configs/mango/mango-trust-l1_small_1xb8-600it_mini-rooms-72x96.py', ROOMS,
@@ -60,6 +62,16 @@ RECIPES = {
     'concat-rooms': Recipe(
         'segmentation', 'configs/concat/concat_small_1xb8-600it_mini-rooms-72x96.py', ROOMS,
         'mIoU', rooms, 'MANGO_MINI_ROOMS', 'RGB-D segmentation by concatenation, to compare with',
+    ),
+    'mango-trust-movies': Recipe(
+        'movies', 'configs/mango/mango-trust-l2_small_1xb32-600it_mini-movies-96x64.py', MOVIES,
+        'macro_f1_tuned', write_movies, 'MANGO_MINI_MOVIES',
+        'genres from poster and plot, and whom of them to believe',
+    ),
+    'concat-movies': Recipe(
+        'movies', 'configs/concat/concat_small_1xb32-600it_mini-movies-96x64.py', MOVIES,
+        'macro_f1_tuned', write_movies, 'MANGO_MINI_MOVIES',
+        'genres from poster and plot by concatenation, to compare with',
     ),
     'mango-sequences': Recipe(
         'sequences', 'configs/mango/mango-cross-modal-l1_small_1xb32-600it_mini-sequences-24.py',

@@ -5,4 +5,8 @@ _base_ = [
     '../schedules/movies_600it.py',
     '../classification_runtime.py',
 ]
-model = dict(num_classes={{_base_.num_classes}})
+# Generated plots are made of 48 words.
+model = dict(
+    num_classes={{_base_.num_classes}},
+    encoders=dict(text=dict(vocabulary=dict(size=200))),
+)

@@ -92,7 +92,7 @@ class ClassificationTask(RecognitionTask):
         """The logit of a class; of the likeliest, if none is named."""
         index = int(logits[0].argmax()) if target is None else list(classes).index(target)
         weights = F.one_hot(torch.tensor([index], device=logits.device), logits.shape[1])
-        return weights.to(logits), classes[index]
+        return weights.to(logits), classes[index] if classes else f'class {index}'
 
     def uncertainty(self, sample: Any) -> dict[str, float]:
         if self.model.head.kind == 'regression':

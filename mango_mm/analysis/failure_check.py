@@ -1,0 +1,96 @@
+"""What checks of failing sensors share: the opened model, its rules, the loop over conditions."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+from tqdm import tqdm
+
+from mango_mm.analysis.conditions import PREDICTION, TRUST, Alarms, Condition
+from mango_mm.apis.open_model import open_model
+from mango_mm.models.trusted_ensemble import trusted_of
+
+__all__ = ['FailureCheck']
+
+Rules = dict[str, Callable[[], Tensor]]  # what each predicts, asked for only if it is scored
+
+
+class FailureCheck(abc.ABC):
+    """A trained model, ready to be evaluated with failing sensors.
+
+    Args:
+        config: Of the training.
+        checkpoint: File, or a work dir.
+        options: Overrides of the config.
+        seed: Of what is random in failures.
+        rules: Those that are scored; None: all.
+
+    Attributes:
+        ensemble: The ``TrustedEnsemble`` of the model; None: it has none, and one rule.
+
+    Raises:
+        TypeError: If the model is of another task.
+        FileNotFoundError: If config or checkpoint do not exist.
+        ValueError: If the checkpoint is of another model, its trust is not calibrated, or a rule
+            is unknown.
+    """
+
+    SEVERITIES: tuple[int, ...]  # of kinds, unless told
+    COMBINED: tuple[str, ...]  # rules over the experts and the fused head of a trust
+
+    def __init__(
+        self,
+        config: str | Path,
+        checkpoint: str | Path,
+        options: Mapping[str, Any] | None = None,
+        seed: int = 0,
+        rules: Sequence[str] | None = None,
+    ) -> None:
+        self.config, self.model = open_model(config, checkpoint, options=options)
+        self.modalities = self._modalities()
+        self.ensemble = trusted_of(self.model)
+        if self.ensemble is not None and not self.ensemble.trust.calibrated:
+            raise ValueError(
+                f'the trust of {checkpoint} is not calibrated: train to the end with a TrustHook.'
+            )
+        known = (PREDICTION,)
+        if self.ensemble is not None:
+            known = (TRUST, *self.modalities, *self.COMBINED)
+        unknown = [rule for rule in rules or () if rule not in known]
+        if unknown:
+            raise ValueError(f'rules of {config} are {known}; got {unknown}.')
+        self.seed, self.rules = seed, known if rules is None else tuple(rules)
+        self._alarms = Alarms(self.modalities)
+
+    @abc.abstractmethod
+    def _modalities(self) -> tuple[str, ...]:
+        """Of the model; a TypeError if it is of another task."""
+
+    @abc.abstractmethod
+    def conditions(
+        self, protocols: Sequence[str], kinds: Sequence[str] | None, severities: Sequence[int]
+    ) -> list[Condition]:
+        """Clean samples, then what the protocols ask for.
+
+        Raises:
+            ValueError: If a protocol or a kind is unknown.
+        """
+
+    @abc.abstractmethod
+    def evaluate(self, condition: Condition) -> list[dict[str, Any]]:
+        """One line per rule: metrics, calibration, and of the trust its alarm."""
+
+    def run(self, conditions: Sequence[Condition]) -> list[dict[str, Any]]:
+        """Every rule under every condition; the first one must be the clean one."""
+        lines: list[dict[str, Any]] = []
+        for condition in tqdm(conditions, desc='failures', unit='condition'):
+            lines += self.evaluate(condition)
+        return lines
+
+    def scored(self, rules: Rules) -> dict[str, Tensor]:
+        """What those rules predict that are scored."""
+        return {name: rules[name]() for name in rules if name in self.rules}
