@@ -33,7 +33,9 @@ def run(tool, *arguments, out):
 
 def read(path):
     content = json.loads(path.read_text())
-    assert content['machine']['matmul_gflops'] > 0
+    machines = [content['machine']] if 'machine' in content else [*content['machines'].values()]
+    assert all(machine['matmul_gflops'] > 0 for machine in machines)
+    assert machines
     return content['lines']
 
 
@@ -103,6 +105,15 @@ def test_zoo_measures_every_config_once_and_goes_on_after_one_that_fails(tmp_pat
     before = (tmp_path / 'zoo.json').stat().st_mtime_ns
     run('zoo', *words, out=tmp_path)  # nothing is measured again
     assert (tmp_path / 'zoo.json').stat().st_mtime_ns == before
+    content = json.loads((tmp_path / 'zoo.json').read_text())
+    for line in content['lines']:
+        line['machine'] = 'another'
+    content['machines'] = {'another': next(iter(content['machines'].values()))}
+    (tmp_path / 'zoo.json').write_text(json.dumps(content))
+    run('zoo', *words, out=tmp_path)  # a row of another machine says nothing of this one
+    lines = read(tmp_path / 'zoo.json')
+    assert len(lines) == 4
+    assert (tmp_path / 'zoo.md').read_text().count('| config |') == 2
     done = subprocess.run(
         [sys.executable, ROOT / 'tools/benchmark/zoo.py', '--out', tmp_path, '--rounds', '1',
          '--seconds', '0', '--configs', 'configs/concat/concat_small*mini-movies*.py'],
@@ -110,7 +121,7 @@ def test_zoo_measures_every_config_once_and_goes_on_after_one_that_fails(tmp_pat
     )  # fmt: skip
     assert done.returncode != 0
     assert 'is not of a segmentor of images' in (tmp_path / 'zoo.md').read_text()
-    assert len(read(tmp_path / 'zoo.json')) == 3
+    assert len(read(tmp_path / 'zoo.json')) == 5
 
 
 @pytest.mark.slow
@@ -148,6 +159,23 @@ def test_a_config_that_is_not_there_is_named(tmp_path):
 
 
 # ---- what is committed ----
+
+
+def test_the_table_of_configs_is_that_of_the_committed_numbers():
+    folder = ROOT / 'docs/benchmarks'
+    lines = json.loads((folder / 'zoo.json').read_text())['lines']
+    rows = (folder / 'zoo.md').read_text().splitlines()
+    measured = {line['config'] for line in lines if 'error' not in line}
+    assert measured == {p.stem for p in ROOT.glob('configs/*/*mini-rooms-72x96.py')}
+    for line in lines:
+        assert line['machine'] in rows
+        (row,) = [
+            r for r in rows if r.startswith(f'| `{line["config"]}` | cpu | {line["precision"]} |')
+        ]
+        cells = [c.strip() for c in row.split('|')[4:-1]]
+        assert cells[0] == f'{line["parameters"] / 1e6:.2f} M'
+        numbers = (line['train_images_per_s'], line['images_per_s'], line['train_mib'])
+        assert [float(c) for c in cells[2:]] == pytest.approx(numbers, rel=0.02)
 
 
 @pytest.mark.parametrize('name', ['ica', 'flow', 'fusion', 'train_step_small', 'train_step_vit'])

@@ -1,8 +1,9 @@
 r"""What every config costs: parameters, operations, images per second, memory, on any device.
 
 Segmentors, on random images of their config's size, weights as initialised; one training step and
-one prediction of a batch, in float32 and under autocast. One row per config, device and precision;
-a config that fails is reported, and the others go on. Rows that are there are not measured again.
+one prediction of a batch, in float32 and under autocast. One row per config, device, precision
+and machine; a config that fails is reported, and the others go on. Rows that are there are not
+measured again.
 
 Example:
     python tools/benchmark/zoo.py --out docs/benchmarks --configs 'configs/*/*mini-rooms-72x96.py'
@@ -42,6 +43,13 @@ def measure(path: Path, precision: str, args) -> dict:
 
 
 def render(lines: list[dict]) -> str:
+    """A table for every machine that measured."""
+    machines = sorted({x['machine'] for x in lines})
+    parts = [f'{m}\n\n{_table([x for x in lines if x["machine"] == m])}' for m in machines]
+    return '# What a config costs\n\n' + '\n'.join(parts)
+
+
+def _table(lines: list[dict]) -> str:
     rows = [
         '| config | device | precision | parameters | GFLOPs | training images/s | images/s '
         '| training memory (MiB) |',
@@ -73,13 +81,16 @@ def main() -> None:
     machine = start(args)
     args.out.mkdir(parents=True, exist_ok=True)
     file = args.out / 'zoo.json'
-    lines = json.loads(file.read_text())['lines'] if file.is_file() else []
-    known = {(x['config'], x['device'], x['precision']) for x in lines if 'error' not in x}
+    there = json.loads(file.read_text()) if file.is_file() else {'machines': {}, 'lines': []}
+    lines, machines = there['lines'], there['machines']
+    where = f'{machine["device"]}, {machine["threads"]} threads, torch {machine["torch"]}'
     lines = [x for x in lines if 'error' not in x]
+    known = {(x['config'], x['device'], x['precision'], x['machine']) for x in lines}
     wanted = [(p, q) for p in paths for q in args.precision
-              if (p.stem, args.device, q) not in known]  # fmt: skip
+              if (p.stem, args.device, q, where) not in known]  # fmt: skip
     for path, precision in tqdm(wanted, desc='configs', unit='config'):
         row = {'config': path.stem, 'device': args.device, 'precision': precision}
+        row['machine'] = where
         try:
             row |= measure(path, precision, args)
         except Exception as error:  # noqa: BLE001  # one row, not the table
@@ -87,10 +98,9 @@ def main() -> None:
         gc.collect()
         lines.append(row)
         lines.sort(key=lambda x: (x['device'], x['precision'], x['config']))
-        content = {'machine': machine, 'lines': lines}
+        content = {'machines': {**machines, where: machine}, 'lines': lines}
         file.write_text(json.dumps(content, indent=1) + '\n')
-        head = f'{machine["device"]}, {machine["threads"]} threads, torch {machine["torch"]}\n\n'
-        (args.out / 'zoo.md').write_text(f'# What a config costs\n\n{head}{render(lines)}')
+        (args.out / 'zoo.md').write_text(render(lines))
     print(render(lines))
     failed = [x['config'] for x in lines if 'error' in x]
     if failed:
