@@ -63,9 +63,10 @@ NO_MMAGIC = $(if $(filter onedl,$(HOSTS)),--ignore mango_mm/models/editors)
 test: lint
 	$(PYTEST) -m "not slow and not soak" --doctest-modules $(NO_MMAGIC) mango_mm tests
 
-# What is marked slow: trainings, kills, compilers. CI runs it after `make test`.
+# What is marked slow: trainings, kills, compilers. PART=2/3: the second third of the files.
+PART ?= 1/1
 test-slow: setup
-	$(PYTEST:loadfile=worksteal) -m "slow and not soak" tests
+	$(PYTEST:loadfile=worksteal) -m "slow and not soak" --part $(PART) tests
 
 # The long forms of tests/reliability: 150 faults, 15,300 broken files, every mini config. Half an hour.
 soak: setup

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import re
+import zlib
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,25 @@ elif importlib.util.find_spec('mmagic') is None:  # HOSTS=onedl: no translation
         )
         or re.search(r'translat|taskonomy|autoencoder|latent.flow', path.stem)
     ]
+
+
+def pytest_addoption(parser):
+    parser.addoption('--part', default='1/1', help='K/N: the K-th of N parts of the test files')
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out what is in other parts; a file is in the same part in every run."""
+    given = config.getoption('part')
+    match = re.fullmatch(r'([1-9]\d*)/([1-9]\d*)', given)
+    if match is None or int(match[1]) > int(match[2]):
+        raise pytest.UsageError(f'--part must be K/N with K of 1..N; got {given!r}')
+    part, parts = map(int, match.groups())
+    chosen, others = [], []
+    for item in items:
+        file = item.nodeid.partition('::')[0]
+        (chosen if zlib.crc32(file.encode()) % parts == part - 1 else others).append(item)
+    config.hook.pytest_deselected(items=others)
+    items[:] = chosen
 
 
 @pytest.fixture(autouse=True)

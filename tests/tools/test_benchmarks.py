@@ -178,7 +178,18 @@ def test_the_table_of_configs_is_that_of_the_committed_numbers():
         assert [float(c) for c in cells[2:]] == pytest.approx(numbers, rel=0.02)
 
 
-@pytest.mark.parametrize('name', ['ica', 'flow', 'fusion', 'train_step_small', 'train_step_vit'])
+@pytest.mark.parametrize(
+    'name',
+    [
+        'ica',
+        'flow',
+        'fusion',
+        'train_step_small',
+        'train_step_vit',
+        'trust_small',
+        'trust_lite0',
+    ],
+)
 def test_committed_tables_are_those_of_the_committed_numbers(name):
     folder = ROOT / 'docs/benchmarks'
     content = json.loads((folder / f'{name}.json').read_text())
