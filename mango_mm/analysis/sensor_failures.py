@@ -8,7 +8,7 @@ every rule sees the same logits:
     mean of all    of these and the fused one
     fused          the fused head alone
     <modality>     an expert alone
-    temperature, noisy-or, energy, mahalanobis      mango_mm/explicit/rivals
+    temperature, noisy-or, energy, evidence, co-belief, mahalanobis   mango_mm/explicit/rivals
     told           the mixture of the true state: what could be had
     told, one frame  likewise, but of two modalities it is told no more than one frame can show
 
@@ -45,7 +45,7 @@ from mango_mm.pipelines import held_out_loader, in_order
 
 __all__ = ['SensorFailures']
 
-RIVALS = ('temperature', 'noisy-or', 'energy', 'mahalanobis')
+RIVALS = ('temperature', 'noisy-or', 'energy', 'evidence', 'co-belief', 'mahalanobis')
 FITTED = 400  # training samples that the Mahalanobis gate is fitted to
 
 
@@ -196,6 +196,8 @@ class SensorFailures(FailureCheck):
             'temperature': lambda: self._rivals['temperature'](experts),
             'noisy-or': lambda: self._rivals['noisy-or'](experts),
             'energy': lambda: self._rivals['energy'](experts),
+            'evidence': lambda: self._rivals['evidence'](experts),
+            'co-belief': lambda: self._rivals['co-belief'](experts, described),
             'mahalanobis': lambda: self._rivals['mahalanobis'](experts, described),
             'told': told,
             'told, one frame': partial(told, blamable=condition.seen),
@@ -206,7 +208,7 @@ class SensorFailures(FailureCheck):
         held = next(
             (h for h in self.config.custom_hooks if h['type'].endswith('TrustHook')), {}
         ).get('hold_out', 100)
-        seen, held_out, logits, labels = {}, {}, [], []
+        seen, held_out, logits, labels, confidences = {}, {}, [], [], []
         for kept in (True, False):
             described: dict[str, list[Tensor]] = {m: [] for m in self.modalities}
             loader = Runner.build_dataloader(held_out_loader(self.config, held, kept=kept))
@@ -219,12 +221,15 @@ class SensorFailures(FailureCheck):
                     features, _ = self.model.encode(data['inputs'], [s.metainfo for s in samples])
                     for m, windows in self.head.describe(features).items():
                         described[m].append(windows)
-                    if not kept:
-                        read, _, _ = self.model.merge(features)
-                        found = torch.stack(list(self.head.logits(read).values()))
-                        truth = self._labels(samples, found.shape[-2:])
-                        known = truth != self.head.ignore_index
-                        rows = found[: len(self.modalities)].movedim(2, -1)[:, known]
+                    read, _, _ = self.model.merge(features)
+                    found = torch.stack(list(self.head.logits(read).values()))
+                    found = found[: len(self.modalities)]
+                    truth = self._labels(samples, found.shape[-2:])
+                    known = truth != self.head.ignore_index
+                    if kept:
+                        confidences.append(_confidence(found, truth, known))
+                    else:
+                        rows = found.movedim(2, -1)[:, known]
                         logits.append(rows[:, :: self._stride])
                         labels.append(truth[known][:: self._stride])
             joined = {m: torch.cat(parts) for m, parts in described.items()}
@@ -238,9 +243,12 @@ class SensorFailures(FailureCheck):
         noisy_or.fit(stacked)
         gate = rivals.MahalanobisGate(self.head.ensemble.trust.rate)
         gate.fit(seen, held_out)
+        belief = rivals.CoBelief()
+        belief.fit(seen, torch.cat(confidences, dim=1))
         self._rivals = {
             'temperature': temperature, 'noisy-or': noisy_or,
-            'energy': rivals.EnergyWeights(), 'mahalanobis': gate,
+            'energy': rivals.EnergyWeights(), 'evidence': rivals.DempsterRule(),
+            'co-belief': belief, 'mahalanobis': gate,
         }  # fmt: skip
 
     def _score(self, evaluator: Evaluator, p: Tensor, samples: Any, batch: Any) -> None:
@@ -305,3 +313,10 @@ class SensorFailures(FailureCheck):
         return manifest['weights'] == self.model.frozen_weights() and any(
             split['recipe'] == recipe_of(dataset) for split in manifest['splits'].values()
         )
+
+
+def _confidence(logits: Tensor, truth: Tensor, known: Tensor) -> Tensor:
+    """Mean probability of the truth over known pixels, (M, B), of logits (M, B, C, H, W)."""
+    at = truth.masked_fill(~known, 0)[None, :, None].expand(len(logits), -1, -1, -1, -1)
+    p = logits.softmax(dim=2).gather(2, at)[:, :, 0]
+    return (p * known).sum(dim=(2, 3)) / known.sum(dim=(1, 2)).clamp(min=1)

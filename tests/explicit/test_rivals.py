@@ -8,6 +8,7 @@ from scipy.special import log_softmax, logsumexp, softmax
 from scipy.stats import entropy
 
 from mango_mm.explicit import rivals
+from mango_mm.explicit.rivals.co_belief import PENALTIES
 from mango_mm.explicit.state_weights import StateWeights
 
 
@@ -75,6 +76,85 @@ def test_the_gate_refuses_whoever_is_far_off(logits):
     torch.testing.assert_close(found[0], p[:, 0].mean(0))
     torch.testing.assert_close(found[1], p[0, 1])
     torch.testing.assert_close(found[2], p[:, 2].mean(0))  # all are: then all count
+
+
+def dempster(first, second):
+    """Masses over single classes and, last, over all of them, by summing over every pair."""
+    classes = len(first) - 1
+    joint, conflict = np.zeros(classes + 1), 0.0
+    for i, a in enumerate(first):
+        for j, b in enumerate(second):
+            if i == j:
+                joint[i] += a * b
+            elif classes in (i, j):  # one of them only says: any class
+                joint[min(i, j)] += a * b
+            else:
+                conflict += a * b
+    return joint / (1 - conflict)
+
+
+@pytest.mark.parametrize('modalities', [2, 3])
+def test_opinions_are_joined_by_dempsters_rule(modalities):
+    logits = 2 * torch.randn(modalities, 3, 5, 2, 2)
+    found = rivals.DempsterRule()(logits)
+    torch.testing.assert_close(found.sum(dim=1), torch.ones(3, 2, 2))
+    for place in np.ndindex(3, 2, 2):
+        opinions = []
+        for m in range(modalities):
+            e = np.log1p(np.exp(logits[m, place[0], :, place[1], place[2]].numpy()))
+            opinions.append(np.append(e, 5) / (e.sum() + 5))
+        joint = opinions[0]
+        for opinion in opinions[1:]:
+            joint = dempster(joint, opinion)
+        np.testing.assert_allclose(
+            found[place[0], :, place[1], place[2]], joint[:-1] + joint[-1] / 5, atol=1e-6
+        )
+
+
+def test_who_says_nothing_changes_no_opinion_of_the_other():
+    logits = torch.stack([2 * torch.randn(3, 5), torch.full((3, 5), -50.0)])
+    alone = torch.nn.functional.softplus(logits[0]) + 1
+    torch.testing.assert_close(rivals.DempsterRule()(logits), alone / alone.sum(1, keepdim=True))
+
+
+def test_confidences_are_predicted_as_by_scikit_learn():
+    from sklearn.linear_model import RidgeCV
+
+    seen = {'rgb': torch.randn(80, 2, 6) * 3 + 1}
+    pooled = seen['rgb'].double().mean(1)
+    true = torch.sigmoid(0.4 * pooled[:, 0] + 0.3 * torch.randn(80).double())
+    rule = rivals.CoBelief()
+    rule.fit(seen, true[None])
+    model = RidgeCV(PENALTIES)
+    model.fit(((pooled - pooled.mean(0)) / pooled.std(0)).numpy(), true.logit().numpy())
+    fresh = torch.randn(20, 2, 6)
+    x = (fresh.double().mean(1) - pooled.mean(0)) / pooled.std(0)
+    expected = 1 / (1 + np.exp(-model.predict(x.numpy())))
+    np.testing.assert_allclose(rule.confidence('rgb', fresh), expected, atol=1e-6)
+
+
+def test_co_belief_is_that_of_its_release(logits):
+    """With two modalities: its rule for the test, written with a column a sample."""
+    rule = rivals.CoBelief()
+    described = {m: torch.randn(3, 2, 4) for m in ('rgb', 'depth')}
+    seen = {m: torch.randn(50, 2, 4) for m in described}
+    rule.fit(seen, torch.rand(2, 50))
+    t, i = (rule.confidence(m, described[m]).numpy() for m in described)
+    holo_t, holo_i = np.log(i) / np.log(t * i), np.log(t) / np.log(t * i)
+    p = softmax(logits.numpy(), axis=2)
+    du_t, du_i = np.abs(p - 1 / 5).mean(axis=(2, 3, 4))
+    sure = du_t > du_i
+    b_t = (t + holo_t) * np.where(sure, 1, du_t / du_i)
+    b_i = (i + holo_i) * np.where(sure, du_i / du_t, 1)
+    w = softmax(np.stack([b_t, b_i]), axis=0)[..., None, None, None]
+    expected = softmax((w * logits.numpy()).sum(axis=0), axis=1)
+    np.testing.assert_allclose(rule(logits, described).numpy(), expected, atol=1e-5)
+    assert not np.allclose(w[0], w[1])
+    three = rivals.CoBelief()
+    names = ('a', 'b', 'c')
+    three.fit({m: torch.randn(50, 2, 4) for m in names}, torch.rand(3, 50))
+    same = three(logits[:1].repeat(3, 1, 1, 1, 1), {m: torch.randn(3, 2, 4) for m in names})
+    torch.testing.assert_close(same, logits[0].softmax(1))
 
 
 def test_the_oracle_uses_the_true_state():

@@ -5,13 +5,17 @@ to know of clean held-out samples. None is shown a failure. The mean of the expe
 fused prediction are the other rivals; they need no file.
 """
 
+from mango_mm.explicit.rivals.co_belief import CoBelief
 from mango_mm.explicit.rivals.energy_weights import EnergyWeights
+from mango_mm.explicit.rivals.evidence import DempsterRule
 from mango_mm.explicit.rivals.mahalanobis_gate import MahalanobisGate
 from mango_mm.explicit.rivals.noisy_or import NoisyOr
 from mango_mm.explicit.rivals.oracle import oracle_mixture
 from mango_mm.explicit.rivals.temperature import TemperatureScaling
 
 __all__ = [
+    'CoBelief',
+    'DempsterRule',
     'EnergyWeights',
     'MahalanobisGate',
     'NoisyOr',
