@@ -1,5 +1,7 @@
 """Degradations: each does what its table says, more with severity, and only what it says."""
 
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -153,6 +155,16 @@ def test_a_sample_is_degraded_alike_whenever_it_comes(frames):
     np.testing.assert_array_equal(step(load(frames, 1))['img'], first)
     assert not np.array_equal(Degrade('rgb_noise', 3, seed=8)(load(frames, 1))['img'], first)
     assert not np.array_equal(step(load(frames, 2))['img'].astype(int) - 20, first.astype(int) - 10)
+
+
+def test_a_sample_is_degraded_alike_wherever_the_data_lie(frames, tmp_path_factory):
+    step = Degrade('rgb_noise', 3)
+    moved = tmp_path_factory.mktemp('elsewhere') / 'data'
+    shutil.copytree(frames, moved)
+    first = step(load(frames, 1))['img']
+    np.testing.assert_array_equal(step(load(moved, 1))['img'], first)
+    as_array = load(frames, 1) | {'img_path': np.zeros((2, 2, 3), np.uint8)}
+    assert step(as_array)['img'].shape == first.shape
 
 
 def test_what_makes_no_sense_is_named(frames):

@@ -10,6 +10,7 @@ from rooms import MANGO, ROOT, SHORT, make_rooms, run
 
 from mango_mm.analysis.attribution import Attribution
 from mango_mm.apis.open_model import open_model
+from mango_mm.datasets.mini.movies import make_movie
 from mango_mm.datasets.mini.write_movies import write_movies
 from mango_mm.inferencers import MangoInferencer
 from mango_mm.visualization.attribution import draw_attributions
@@ -79,6 +80,21 @@ def test_a_model_with_other_flows_and_a_sample_of_arrays_is_explained():
     assert found.name == ''
     total = sum(found.by_modality.values())
     assert total + found.rest == pytest.approx(found.score - found.without, abs=1e-4)
+
+
+def test_what_is_explained_of_a_movie_is_what_its_model_says():
+    """Of one that weighs its heads by whom it trusts: their mixture, and a black poster is none."""
+    infer = MangoInferencer('mango-trust-movies')
+    movie = make_movie(24_000_000)
+    attribution = Attribution(infer.config, infer.model, steps=32)
+    for poster in (movie.poster, np.zeros_like(movie.poster)):
+        sample = {'image': poster, 'text': movie.plot}
+        found = attribution.explain_batch(pseudo_collate([infer.prepare(sample)]))
+        likeliest = max(infer(sample)['scores'].values())
+        assert found.score == pytest.approx(np.log(likeliest / (1 - likeliest)), abs=1e-3)
+        total = sum(found.by_modality.values())
+        assert total + found.rest == pytest.approx(found.score - found.without, abs=1e-4)
+    assert abs(total) < 0.05  # it believes the plot, whose head reads nothing of the fusion
 
 
 def test_arrivals_are_the_gradient_times_the_tokens(work):

@@ -37,7 +37,8 @@ class Degrade(BaseTransform):
         kind: See ``mango_mm/datasets/degradations.py``.
         severity: 1 to 5.
         seed: Another seed degrades otherwise. The random numbers of a sample follow from it and
-            from the sample's path or name, not from the order of loading.
+            from the sample's name, or its file's and folder's, not from the order of loading nor
+            from where the data lie.
         key: The measured modality that takes depth's place in the kind.
         unit: What counts as a metre of it.
         load: Config of the transform that loads it, for ``depth_frozen``: how the other frame's is
@@ -73,7 +74,7 @@ class Degrade(BaseTransform):
         self.load = LoadDepth(key=key) if load is None else build_ours(TRANSFORMS, dict(load))
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        name = str(results.get('sample_id') or results.get('img_path') or '')
+        name = _name_of(results)
         rng = np.random.default_rng([self.seed, self.severity, zlib.crc32(name.encode())])
         if self.kind.startswith('text'):
             other = self.texts[rng.integers(len(self.texts))] if self.texts else ''
@@ -138,3 +139,11 @@ class Degrade(BaseTransform):
             raise ValueError(f'{self.kind} needs another frame beside {own}; it is alone.')
         step = FROZEN_STEPS[self.severity - 1] % len(frames) or 1
         return str(frames[(frames.index(own) + step) % len(frames)])
+
+
+def _name_of(results: dict[str, Any]) -> str:
+    """What tells a sample from others, the same on every machine; ``''`` of arrays."""
+    given = results.get('sample_id')
+    given = results.get('img_path') if given is None else given
+    paths = given if isinstance(given, (list, tuple)) else [given]
+    return ' '.join('/'.join(Path(p).parts[-2:]) for p in paths if isinstance(p, (str, Path)))

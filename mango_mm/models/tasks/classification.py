@@ -54,9 +54,15 @@ class ClassificationTask(RecognitionTask):
         return {f'loss_cls_{modality}': head.loss(logits[seen], labels[seen])}
 
     def output_of(self, features: Mapping[str, Any], samples: Any) -> Tensor:
-        logits, _, _ = self.model.classify(*_tokens_and_masks(features))
-        combined: Tensor = self.model.combined(logits, self.model.presence(samples))
-        return combined
+        tokens, masks = _tokens_and_masks(features)
+        logits, _, _ = self.model.classify(tokens, masks)
+        present = self.model.presence(samples)
+        joint: Tensor
+        if self.model.combine == 'trust':
+            joint, _ = self.model.trusted(tokens, masks, logits, present)
+        else:
+            joint = self.model.combined(logits, present)
+        return joint
 
     def last_layer(self, modality: str) -> nn.Module:
         layer: nn.Module = self.model.head_of(modality).layers[-1]
