@@ -22,10 +22,11 @@ def main() -> None:
     except (OSError, ValueError, ImportError, ArithmeticError) as error:
         raise SystemExit(f'{type(error).__name__}: {error}') from error
     height, width = done['size']
+    more = ''.join(f', {name}' for name in done['outputs'][1:])
     print(
         f'{done["out"]}: images (N, {done["channels"]}, {height}, {width}) -> logits '
-        f"(N, {done['classes']}, {height}, {width}); onnxruntime's logits differ from PyTorch's "
-        f'by {done["difference"]:.0e} of the largest.'
+        f"(N, {done['classes']}, {height}, {width}){more}; onnxruntime's outputs differ from "
+        f"PyTorch's by {done['difference']:.0e} of the largest."
     )
 
 

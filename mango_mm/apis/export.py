@@ -2,6 +2,8 @@
 
     stacked raw modalities (N, C, H, W) -> logits (N, K, H, W)
 
+and of one that knows whom to trust also trust (N, M), trust_map (N, M, h, w) and alarm (N).
+
 Normalisation and missing pixels are inside, so that a runtime needs no code of ours. ICA's
 triangular systems, for which ONNX has no operator, become products of matrices.
 """
@@ -18,28 +20,51 @@ from torch import Tensor, nn
 from mango_mm.apis.open_model import open_model
 from mango_mm.flows.triangular_attention.products import solve_by_products
 from mango_mm.hosts import require_host
+from mango_mm.models.trusted_ensemble import trusted_of
 
 __all__ = ['DeployedSegmentor', 'export_onnx']
 
 
 class DeployedSegmentor(nn.Module):
-    """A segmentation model from raw stacked modalities to logits.
+    """A segmentation model from raw stacked modalities to logits, and whom it trusts.
 
     Args:
         model: A ``MultimodalEncoderDecoder`` with our data preprocessor.
+
+    Attributes:
+        outputs: Names of what :meth:`forward` returns.
+
+    Raises:
+        ValueError: If it has a trust that is not calibrated.
     """
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model: Any = model.eval()
+        self.outputs = ['logits']
+        ensemble = trusted_of(model)
+        if ensemble is not None:
+            if not ensemble.trust.calibrated:
+                raise ValueError('its trust is not calibrated: train to the end with a TrustHook.')
+            del ensemble.trust.calibrated  # a constant here: no graph can ask a tensor
+            vars(ensemble.trust)['calibrated'] = True
+            self.outputs += ['trust', 'trust_map', 'alarm']
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits (N, K, H, W) of images (N, C, H, W): RGB in 0..255, depth in its unit."""
-        inputs = self.model.data_preprocessor.normalise(images)
-        logits = self.model.decode_head(self.model.extract_feat(inputs))
-        return nn.functional.interpolate(
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """What ``outputs`` names, of images (N, C, H, W): RGB in 0..255, depth in its unit.
+
+        Logits (N, K, H, W), trust (N, M), trust_map (N, M, h, w), alarm, bool (N,).
+        """
+        inputs, head = self.model.data_preprocessor.normalise(images), self.model.decode_head
+        read, trust = self.model.extract_feat(inputs), None
+        if len(self.outputs) > 1:
+            logits, trust = head.trusted(read, head.logits(read))
+        else:
+            logits = head(read)
+        logits = nn.functional.interpolate(
             logits, images.shape[2:], mode='bilinear', align_corners=self.model.align_corners
         )
+        return (logits,) if trust is None else (logits, trust.trust, trust.maps, trust.alarm)
 
 
 def export_onnx(
@@ -60,16 +85,17 @@ def export_onnx(
         checkpoint: The same as in :func:`~mango_mm.checkpoints.find_checkpoint`.
         out: The ``.onnx`` file.
         size: Height and width; None: the config's ``crop_size``.
-        tolerance: Largest difference of logits allowed, relative to the largest logit.
+        tolerance: Largest difference of an output allowed, relative to its largest value.
 
     Returns:
-        ``out``, ``size``, ``channels``, ``classes`` and ``difference``, the largest one found.
+        ``out``, ``size``, ``channels``, ``classes``, ``outputs``, their names, and
+        ``difference``, the largest one found.
 
     Raises:
         FileNotFoundError: If a file does not exist.
         ImportError: If onnxscript or onnxruntime is not installed.
         ValueError: If the model is not of segmentation, or the checkpoint not of the config.
-        ArithmeticError: If onnxruntime's logits differ; the file is kept for a look.
+        ArithmeticError: If onnxruntime's outputs differ; the file is kept for a look.
     """
     for host in ('onnxscript', 'onnxruntime'):
         require_host(host, 'export_onnx')
@@ -89,15 +115,16 @@ def export_onnx(
     difference = _write_and_compare(deployed, images, Path(out))
     if not difference <= tolerance:
         raise ArithmeticError(
-            f"{out}: onnxruntime's logits differ from PyTorch's by {difference:.1e} of the "
-            f'largest; allowed is {tolerance:.1e}.'
+            f"{out}: onnxruntime's {' and '.join(deployed.outputs)} differ from PyTorch's by "
+            f'{difference:.1e} of the largest; allowed is {tolerance:.1e}.'
         )
     return dict(
-        out=str(out), size=size, channels=channels, classes=read.num_classes, difference=difference
-    )
+        out=str(out), size=size, channels=channels, classes=read.num_classes,
+        outputs=deployed.outputs, difference=difference,
+    )  # fmt: skip
 
 
-def _write_and_compare(deployed: nn.Module, images: Tensor, out: Path) -> float:
+def _write_and_compare(deployed: DeployedSegmentor, images: Tensor, out: Path) -> float:
     import onnxruntime
 
     free = {0: torch.export.Dim('batch', min=1, max=1024)}
@@ -107,7 +134,7 @@ def _write_and_compare(deployed: nn.Module, images: Tensor, out: Path) -> float:
             {torch.ops.aten.linalg_solve_triangular.default: solve_by_products}
         )
         written = torch.onnx.export(
-            program, (images,), dynamo=True, input_names=['images'], output_names=['logits'],
+            program, (images,), dynamo=True, input_names=['images'], output_names=deployed.outputs,
             optimize=False, verbose=False,
         )  # fmt: skip
         if written is None:
@@ -120,7 +147,8 @@ def _write_and_compare(deployed: nn.Module, images: Tensor, out: Path) -> float:
         apart = 0.0
         for count in (1, 2, 3):  # the batch size is free indeed
             batch = images[torch.arange(count) % len(images)].roll(count, dims=-1)
-            wanted = deployed(batch).numpy()
-            (got,) = session.run(None, {'images': batch.numpy()})
-            apart = max(apart, float(np.abs(got - wanted).max() / np.abs(wanted).max()))
+            wanted = [x.float().numpy() for x in deployed(batch)]
+            for got, value in zip(session.run(None, {'images': batch.numpy()}), wanted):
+                largest = max(float(np.abs(value).max()), 1e-6)  # no alarm at all is all zeros
+                apart = max(apart, float(np.abs(got.astype(np.float32) - value).max()) / largest)
     return apart

@@ -123,7 +123,7 @@ class StateWeights(nn.Module):
                 fused prediction beside it, has no weight; if nothing else remains, the experts of
                 what is there share it.
         """
-        weights = self.weights.to(states).expand(len(states), -1, -1)
+        weights = self.weights.to(states).expand(states.shape[0], -1, -1)
         if present is not None:
             there = present.to(states.device)
             seen = torch.cat([there, there.all(dim=1, keepdim=True)], dim=1)[:, : self.count]

@@ -153,6 +153,7 @@ class SensorTrust(nn.Module):
     window_own: Tensor
     window_information: Tensor
     window_prior: Tensor
+    neighbours: Tensor
 
     def __init__(
         self,
@@ -198,6 +199,7 @@ class SensorTrust(nn.Module):
         }.items():
             self.register_buffer(name, value.double())
         self.register_buffer('calibrated', torch.zeros((), dtype=torch.bool))
+        self.register_buffer('neighbours', _neighbours(self.grid), persistent=False)
 
     @property
     def states(self) -> tuple[str, ...]:
@@ -243,7 +245,7 @@ class SensorTrust(nn.Module):
             self.information_mean[bits] = information.mean(dim=(0, 2))
             deviation = information.mean(dim=2).std(dim=0)
             self.information_deviation[bits] = deviation.clamp(min=1e-12)
-            smooth = _smoothed(information, self.grid)
+            smooth = _smoothed(information, self.neighbours)
             self.window_information[0, bits] = smooth.mean(dim=(0, 2))
             self.window_information[1, bits] = smooth.std(dim=(0, 2)).clamp(min=1e-12)
             odds = self._sample_odds(own, information, present)
@@ -275,7 +277,7 @@ class SensorTrust(nn.Module):
     def _posterior(self, described: Mapping[str, Tensor], present: Tensor | None) -> TrustOutput:
         first = described[self.modalities[0]]
         if present is None:
-            present = torch.ones(len(first), len(self.modalities), dtype=torch.bool)
+            present = torch.ones(first.shape[0], len(self.modalities), dtype=torch.bool)
         seen = present.to(first.device)
         finite = torch.stack(
             [described[m].isfinite().all(dim=(1, 2)) for m in self.modalities], dim=1
@@ -338,7 +340,7 @@ class SensorTrust(nn.Module):
             diagonal = covariance.diagonal().clamp(min=1e-12).diag()
             shrunk = (1 - SHRINKAGE) * covariance + SHRINKAGE * diagonal
             self.own_precision[i] = torch.linalg.inv(shrunk)
-        smooth = _smoothed_last(windows, self.grid)
+        smooth = _smoothed_last(windows, self.neighbours)
         self.window_own[0] = smooth.mean(dim=(0, 2))
         self.window_own[1] = smooth.std(dim=(0, 2)).clamp(min=1e-12)
 
@@ -347,15 +349,15 @@ class SensorTrust(nn.Module):
         lack = self.information_mean[bits] - information.mean(dim=2)
         lack = (lack / self.information_deviation[bits]).clamp(min=0)
         off = own - self.own_mean
-        distance = torch.einsum('bmi,mij,bmj->bm', off, self.own_precision, off)
+        distance = ((off[:, :, None] @ self.own_precision)[:, :, 0] * off).sum(dim=2)
         return self._odds(lack, distance, own.shape[2], present)
 
     def _window_odds(self, windows: Tensor, information: Tensor, present: Tensor) -> Tensor:
         """As :meth:`_sample_odds`, of every window with its neighbours, (B, W, S)."""
         bits = self._subset(present)
         mean, deviation = (x[bits][..., None] for x in self.window_information)
-        lack = (mean - _smoothed(information, self.grid)) / deviation
-        smooth = _smoothed_last(windows, self.grid)
+        lack = (mean - _smoothed(information, self.neighbours)) / deviation
+        smooth = _smoothed_last(windows, self.neighbours)
         mean, deviation = (x[:, None] for x in self.window_own)
         distance = ((smooth - mean) / deviation).square().sum(dim=-1)
         lack, distance = (x.transpose(1, 2) for x in (lack.clamp(min=0), distance))
@@ -392,14 +394,19 @@ def _softmax(odds: Tensor) -> Tensor:
     return torch.where(some, shared, odds.masked_fill(certain, 0.0).softmax(dim=-1))
 
 
-def _smoothed(x: Tensor, grid: tuple[int, int]) -> Tensor:
+def _smoothed(x: Tensor, neighbours: Tensor) -> Tensor:
     """(B, M, W), every window averaged with its neighbours."""
-    maps = x.unflatten(2, grid)
-    pool = nn.functional.avg_pool2d(maps, 3, stride=1, padding=1, count_include_pad=False)
-    return pool.flatten(2)
+    return x @ neighbours.to(x).T
 
 
-def _smoothed_last(x: Tensor, grid: tuple[int, int]) -> Tensor:
+def _neighbours(grid: tuple[int, int]) -> Tensor:
+    """Who is averaged into each window, (W, W), rows adding up to 1; as a product it exports."""
+    one = torch.eye(grid[0] * grid[1], dtype=torch.double).unflatten(1, grid)[:, None]
+    pool = nn.functional.avg_pool2d(one, 3, stride=1, padding=1, count_include_pad=False)
+    return pool.flatten(1).T
+
+
+def _smoothed_last(x: Tensor, neighbours: Tensor) -> Tensor:
     """(B, M, W, E), likewise."""
-    parts = [_smoothed(part, grid) for part in x.unbind(dim=-1)]
+    parts = [_smoothed(part, neighbours) for part in x.unbind(dim=-1)]
     return torch.stack(parts, dim=-1)
