@@ -17,7 +17,7 @@ model = dict(
         shared=False,
         modalities={{_base_.modalities}},
         head={{_base_.model.decode_head}},
-        trust=dict(grid=(6, 8)),
+        trust=dict(grid=(6, 8), act='posterior'),  # as measured
     )
 )
 custom_hooks = [

@@ -14,6 +14,8 @@ from mango_mm.explicit.trust import SensorTrust, TrustOutput, state_names
 
 __all__ = ['TrustedEnsemble', 'check_trust', 'describe_tokens', 'trust_of_sample', 'trusted_of']
 
+ACTS = ('alarm', 'posterior')
+
 
 def describe_tokens(tokens: Tensor, mask: Tensor) -> Tensor:
     """Mean and deviation of tokens (B, N, C) over those that are real, as one window (B, 1, 2 C).
@@ -34,6 +36,11 @@ def describe_tokens(tokens: Tensor, mask: Tensor) -> Tensor:
 class TrustedEnsemble(nn.Module):
     """Mixes predictions by the posterior over which sensors work.
 
+    The posterior's prior is set so that the alarm is rarely false: P(ok | x) is 1/2 at the edge of
+    what is usual, and so too low for most of what is. A prediction that followed it would always
+    give some weight to failures that are not there. So with ``act='alarm'`` a sample without an
+    alarm is predicted by the weights of `ok`, and one with an alarm by the posterior.
+
     Before ``TrustHook`` has fitted and calibrated it, at the end of a training, every prediction
     of what a sample has counts alike, and nothing is said of trust.
 
@@ -41,7 +48,11 @@ class TrustedEnsemble(nn.Module):
         modalities: Their names; each has a prediction, and there is a fused one.
         features: The same as in :class:`~mango_mm.explicit.trust.SensorTrust`.
         grid: Likewise.
+        act: ``'alarm'``, or ``'posterior'``: every sample is predicted by its posterior.
         **trust: Its other options.
+
+    Raises:
+        ValueError: If ``act`` is unknown.
     """
 
     fingerprint: Tensor
@@ -51,9 +62,13 @@ class TrustedEnsemble(nn.Module):
         modalities: Sequence[str],
         features: int | Mapping[str, int],
         grid: Sequence[int],
+        act: str = 'alarm',
         **trust: Any,
     ) -> None:
         super().__init__()
+        if act not in ACTS:
+            raise ValueError(f'act must be one of {ACTS}; got {act!r}.')
+        self.act = act
         self.trust = SensorTrust(modalities, features, (grid[0], grid[1]), **trust)
         self.weights = StateWeights(modalities)
         self.register_buffer('fingerprint', torch.zeros(32, dtype=torch.uint8))
@@ -98,6 +113,10 @@ class TrustedEnsemble(nn.Module):
         if self.trust.calibrated:
             found = self.trust(described, present)
             states = found.states
+            if self.act == 'alarm':
+                works = torch.zeros_like(states)
+                works[:, 0] = 1.0
+                states = torch.where(found.alarm[:, None], states, works)
         else:
             states = probabilities[0].new_zeros(
                 len(probabilities[0]), len(state_names(self.modalities))

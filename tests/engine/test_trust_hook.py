@@ -17,6 +17,7 @@ from mango_mm.apis.run import hold_out_for_trust
 from mango_mm.datasets.mini.write_movies import write_movies
 from mango_mm.datasets.mini.write_rooms import write_rooms
 from mango_mm.inferencers import MangoInferencer
+from mango_mm.models.trusted_ensemble import TrustedEnsemble
 from mango_mm.registry import MODELS
 
 CONFIG = ROOT / 'configs/mango/mango-trust-l1_small_1xb8-600it_mini-rooms-72x96.py'
@@ -145,6 +146,7 @@ def test_the_protocols_run_on_it_and_name_every_rival(trained, tmp_path):
     lines = json.loads((tmp_path / 'out/failures.json').read_text())
     rules = {line['rule'] for line in lines}
     assert {'trust', 'mean', 'fused', 'noisy-or', 'energy', 'temperature', 'mahalanobis'} <= rules
+    assert {'evidence', 'co-belief', 'told', 'told, one frame', 'mean of all'} <= rules
     names = list(dict.fromkeys(line['name'] for line in lines))
     assert names == [
         'clean', 'no rgb', 'no depth', 'noise 0.1', 'noise 0.2', 'noise 0.5', 'rgb_noise:3',
@@ -205,7 +207,8 @@ def test_movies_know_their_sensors_too(tmp_path, monkeypatch):
     assert set(result['trust']) == {'image', 'text'}
     assert isinstance(result['alarm'], bool)
     assert infer({'image': poster})['trust']['text'] == 0
-    # The scores are the mixture of the three heads by the weights of the posterior.
+    # The scores are the mixture of the three heads by the weights of the posterior, or of `ok` as
+    # long as there is no alarm.
     item = infer.prepare({'image': poster, 'text': 'a ship in space'})
     with torch.no_grad():
         data = runner.model.data_preprocessor(pseudo_collate([item]), training=False)
@@ -213,11 +216,28 @@ def test_movies_know_their_sensors_too(tmp_path, monkeypatch):
         tokens, masks = infer.model.encode(inputs, samples)
         logits, _, _ = infer.model.classify(tokens, masks)
         described, _ = infer.model.sensors_and_truth(inputs, samples, labelled=False)
-        states = infer.model.ensemble.trust(described).states
-        weights = infer.model.ensemble.weights(states)[0]
+    ensemble = infer.model.ensemble
+    posterior = ensemble.trust(described).states
+    works = torch.zeros_like(posterior)
+    works[:, 0] = 1
+    prior = ensemble.trust.prior.clone()
+    found = {}
+    for act, shift, states in (
+        ('posterior', 0, posterior), ('alarm', 100, works), ('alarm', -100, None),
+    ):  # fmt: skip
+        ensemble.act = act
+        ensemble.trust.prior.copy_(prior + shift)  # no alarm, or one whatever is seen
+        if states is None:
+            states = ensemble.trust(described).states
+        assert bool(ensemble.trust(described).alarm) == (shift < 0) or act == 'posterior'
+        weights = ensemble.weights(states)[0]
         mixed = sum(w * logits[n].sigmoid()[0] for w, n in zip(weights, ('image', 'text', 'fused')))
         (predicted,) = infer.run([item])
-    torch.testing.assert_close(predicted.pred_score, mixed, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(predicted.pred_score, mixed, atol=1e-5, rtol=1e-4)
+        found[act, shift] = mixed
+    assert not torch.allclose(found['alarm', 100], found['alarm', -100])
+    with pytest.raises(ValueError, match="act must be one of .*; got 'never'"):
+        TrustedEnsemble(('a', 'b'), 4, (1, 1), act='never')
     with pytest.raises(TypeError, match=r"unimodal_heads=dict\(combine='trust'\)"):
         build_plain().trusted_ensemble  # noqa: B018
 
