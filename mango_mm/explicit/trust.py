@@ -25,8 +25,9 @@ under a broken sensor the same Gaussian, wider by a factor `breadth`, r:
     ln q(s) - ln p(s) = d^2 / 2 (1 - 1 / r^2) - k ln r,     d^2 = (s - mu)' C^-1 (s - mu), k numbers
 
 and the information counts only where it is less than usual. The prior odds of `ok` are set by the
-conformal quantile of the clean samples' scores (Vovk et al., 2005): on fresh clean samples the
-alarm, P(ok | x) < 1/2, is false at most at the stated ``rate``. No failure is ever shown to it.
+conformal quantile of the clean samples' scores, each judged by what is usual of the others
+(cross-conformal prediction, Vovk, 2015, https://arxiv.org/abs/1208.0806): on fresh clean samples
+the alarm, P(ok | x) < 1/2, is false at about the stated ``rate``. No failure is ever shown to it.
 
 Shape letters: B batch, M modalities, S states, W windows, U numbers of a modality's own statistic.
 """
@@ -42,12 +43,13 @@ import torch
 from torch import Tensor, nn
 
 from mango_mm.explicit.sensor_density import SensorDensity
+from mango_mm.explicit.usual import Usual, shrunk_gaussian, usual_of
 from mango_mm.explicit.window_descriptor import WindowDescriptor
 
 __all__ = ['SensorTrust', 'TrustOutput', 'conformal_quantile', 'state_log_odds', 'state_names']
 
 MOST = 5  # modalities: what is usual is kept for each of their 2^M subsets
-SHRINKAGE = 0.1  # of own statistics' covariances towards their diagonal
+FOLDS = 50  # of clean samples, at most, in which what is usual is set without those judged by it
 UPPER = 8  # the most unusual eighth of the windows is a statistic of its own
 
 
@@ -242,14 +244,15 @@ class SensorTrust(nn.Module):
             own, information, windows = self._statistics(described, present)
             if bits == everyone:
                 self._calibrate_own(own, windows)
-            self.information_mean[bits] = information.mean(dim=(0, 2))
-            deviation = information.mean(dim=2).std(dim=0)
-            self.information_deviation[bits] = deviation.clamp(min=1e-12)
+                whole = own  # what a modality shows alone does not depend on the others
+            usual = usual_of(whole, information)
+            self.information_mean[bits] = usual.information_mean
+            self.information_deviation[bits] = usual.information_deviation
             smooth = _smoothed(information, self.neighbours)
             self.window_information[0, bits] = smooth.mean(dim=(0, 2))
             self.window_information[1, bits] = smooth.std(dim=(0, 2)).clamp(min=1e-12)
-            odds = self._sample_odds(own, information, present)
-            self.prior[bits] = conformal_quantile(_anything_but_ok(odds), self.rate)
+            scores = self._fresh_scores(whole, information, present)
+            self.prior[bits] = conformal_quantile(scores, self.rate)
             odds = self._window_odds(windows, information, present)
             self.window_prior[bits] = _anything_but_ok(odds).flatten().quantile(1 - self.rate)
         self.calibrated.fill_(value=True)
@@ -334,22 +337,42 @@ class SensorTrust(nn.Module):
         return own.double(), information.double() / dim, windows.double()
 
     def _calibrate_own(self, own: Tensor, windows: Tensor) -> None:
-        self.own_mean.copy_(own.mean(dim=0))
-        for i in range(own.shape[1]):
-            covariance = torch.cov(own[:, i].T)
-            diagonal = covariance.diagonal().clamp(min=1e-12).diag()
-            shrunk = (1 - SHRINKAGE) * covariance + SHRINKAGE * diagonal
-            self.own_precision[i] = torch.linalg.inv(shrunk)
+        mean, precision = shrunk_gaussian(own)
+        self.own_mean.copy_(mean)
+        self.own_precision.copy_(precision)
         smooth = _smoothed_last(windows, self.neighbours)
         self.window_own[0] = smooth.mean(dim=(0, 2))
         self.window_own[1] = smooth.std(dim=(0, 2)).clamp(min=1e-12)
 
-    def _sample_odds(self, own: Tensor, information: Tensor, present: Tensor) -> Tensor:
-        bits = self._subset(present)
-        lack = self.information_mean[bits] - information.mean(dim=2)
-        lack = (lack / self.information_deviation[bits]).clamp(min=0)
-        off = own - self.own_mean
-        distance = ((off[:, :, None] @ self.own_precision)[:, :, 0] * off).sum(dim=2)
+    def _fresh_scores(self, own: Tensor, information: Tensor, present: Tensor) -> Tensor:
+        """Scores of clean samples, each by what is usual of the others: as a new one is judged.
+
+        By what is usual of all, itself included, each would be more usual than a new one, and the
+        alarm false more often than stated.
+        """
+        number = len(own)
+        scores = own.new_zeros(number)
+        for fold in torch.arange(number, device=own.device).chunk(min(number, FOLDS)):
+            others = torch.ones(number, dtype=torch.bool, device=own.device)
+            others[fold] = False
+            usual = usual_of(own[others], information[others])
+            odds = self._sample_odds(own[fold], information[fold], present[fold], usual)
+            scores[fold] = _anything_but_ok(odds)
+        return scores
+
+    def _sample_odds(
+        self, own: Tensor, information: Tensor, present: Tensor, usual: Usual | None = None
+    ) -> Tensor:
+        if usual is None:
+            bits = self._subset(present)
+            usual = Usual(
+                self.own_mean, self.own_precision,
+                self.information_mean[bits], self.information_deviation[bits],
+            )  # fmt: skip
+        lack = usual.information_mean - information.mean(dim=2)
+        lack = (lack / usual.information_deviation).clamp(min=0)
+        off = own - usual.own_mean
+        distance = ((off[:, :, None] @ usual.own_precision)[:, :, 0] * off).sum(dim=2)
         return self._odds(lack, distance, own.shape[2], present)
 
     def _window_odds(self, windows: Tensor, information: Tensor, present: Tensor) -> Tensor:
