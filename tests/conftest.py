@@ -38,6 +38,9 @@ elif importlib.util.find_spec('mmagic') is None:  # HOSTS=onedl: no translation
     ]
 
 
+SALT = 178  # with it thirds of the slow tests take about as long: 993, 989 and 979 s of one core
+
+
 def pytest_addoption(parser):
     parser.addoption('--part', default='1/1', help='K/N: the K-th of N parts of the test files')
 
@@ -52,7 +55,7 @@ def pytest_collection_modifyitems(config, items):
     chosen, others = [], []
     for item in items:
         file = item.nodeid.partition('::')[0]
-        (chosen if zlib.crc32(file.encode()) % parts == part - 1 else others).append(item)
+        (chosen if zlib.crc32(file.encode(), SALT) % parts == part - 1 else others).append(item)
     config.hook.pytest_deselected(items=others)
     items[:] = chosen
 
