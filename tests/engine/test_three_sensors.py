@@ -46,14 +46,14 @@ model = dict(
     neck=dict(modalities=modalities),
     decode_head=dict(modalities=modalities, trust=dict(grid=(2, 3), directions=16, rate=0.05)),
 )
-custom_hooks = [dict(type='mango_mm.TrustHook', hold_out=20, iterations=80, batch_size=8)]
+custom_hooks = [dict(type='mango_mm.TrustHook', hold_out=40, iterations=80, batch_size=8)]
 """
 
 
 @pytest.fixture(scope='module')
 def check(tmp_path_factory):
     folder = tmp_path_factory.mktemp('three')
-    rooms = write_rooms(folder / 'rooms', train=80, val=20, size=(72, 96), taskonomy=True)
+    rooms = write_rooms(folder / 'rooms', train=100, val=20, size=(72, 96), taskonomy=True)
     (rooms / 'normals').mkdir()
     for name in ('train', 'val'):
         lines = (rooms / f'{name}.txt').read_text().split()
