@@ -65,6 +65,10 @@ class FailureCheck(abc.ABC):
             raise ValueError(f'rules of {config} are {known}; got {unknown}.')
         self.seed, self.rules = seed, known if rules is None else tuple(rules)
         self._alarms = Alarms(self.modalities)
+        self._prepare()
+
+    def _prepare(self) -> None:  # noqa: B027  # most need nothing
+        """What a check needs beside its model."""
 
     @abc.abstractmethod
     def _modalities(self) -> tuple[str, ...]:

@@ -16,7 +16,6 @@ import copy
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -55,15 +54,7 @@ class MovieFailures(FailureCheck):
     SEVERITIES = (5,)
     COMBINED = ('mean', 'fused', 'told', 'told, one frame')
 
-    def __init__(
-        self,
-        config: str | Path,
-        checkpoint: str | Path,
-        options: Mapping[str, Any] | None = None,
-        seed: int = 0,
-        rules: Sequence[str] | None = None,
-    ) -> None:
-        super().__init__(config, checkpoint, options, seed, rules)
+    def _prepare(self) -> None:
         self._thresholds: dict[str, Array] = {}
 
     def _modalities(self) -> tuple[str, ...]:

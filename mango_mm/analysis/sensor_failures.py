@@ -63,15 +63,7 @@ class SensorFailures(FailureCheck):
     SEVERITIES = (3,)
     COMBINED = ('mean', 'mean of all', 'fused', *RIVALS, 'told', 'told, one frame')
 
-    def __init__(
-        self,
-        config: str | Path,
-        checkpoint: str | Path,
-        options: Mapping[str, Any] | None = None,
-        seed: int = 0,
-        rules: Sequence[str] | None = None,
-    ) -> None:
-        super().__init__(config, checkpoint, options, seed, rules)
+    def _prepare(self) -> None:
         self.head = self.model.decode_head
         self._rivals: dict[str, Any] = {}
         if any(rule in RIVALS for rule in self.rules):
