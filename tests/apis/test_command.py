@@ -37,7 +37,7 @@ def call(name, *words, capsys, monkeypatch):
 
 
 def test_every_tool_goes_through_the_one_main():
-    assert len(TOOLS) == 43  # change together with tools/
+    assert len(TOOLS) == 44  # change together with tools/
     for path in TOOLS:
         text = path.read_text()
         assert text.rstrip().endswith("if __name__ == '__main__':\n    run_tool(main)"), path

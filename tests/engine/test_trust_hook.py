@@ -160,6 +160,10 @@ def test_the_protocols_run_on_it_and_name_every_rival(trained, tmp_path):
     assert 'expected, each missing at 10%' in (tmp_path / 'out/table.md').read_text()
     with Image.open(tmp_path / 'out/failures.png') as picture:
         assert picture.size[0] > 500
+    average = ROOT / 'tools/analyse/average_failures.py'
+    done = run('unused', average, tmp_path / 'out', tmp_path / 'out', '--out', tmp_path / 'both')
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert '+0.00 [+0.00, +0.00]' in (tmp_path / 'both/table.md').read_text()
 
 
 def test_a_training_that_could_not_calibrate_stops_before_it_starts(tmp_path, monkeypatch):
