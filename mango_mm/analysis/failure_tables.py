@@ -93,7 +93,7 @@ def _calibration(
     rows = [head, ['---'] * len(head)]
     for title, column in zip(titles, columns):
         line = clean.get(column)
-        if line is None:
+        if line is None or 'ece' not in line:  # an image is not sure of anything
             continue
         found = violations.get(column)
         rows.append(
@@ -104,7 +104,7 @@ def _calibration(
                 f'{100 * statistics.mean(found):.1f}' if found else '-',
             ]
         )
-    return _table(rows)
+    return _table(rows) if len(rows) > 2 else ''
 
 
 def _alarms(lines: Sequence[Line]) -> str:

@@ -7,7 +7,10 @@ state are learned by stacking (Wolpert, 1992): those that make clean held-out sa
 
     max_w  sum_n ln sum_k w_k p_k(y_n | x_n),   w in the simplex
 
-which is concave, and whose optimum expectation maximisation finds. `ok` may use every prediction;
+which is concave, and whose optimum expectation maximisation finds. Predictions that are numbers,
+not probabilities (a regression, an image), are averaged themselves, and the weights are those of
+the least squares of what they leave over (stacked regressions, Breiman, 1996, with weights in the
+simplex). `ok` may use every prediction;
 `m broken` and `m apart` the experts of the others; `apart` of two is one of the two for all that is
 known, half of each. So the fused head has to earn its place.
 
@@ -16,6 +19,7 @@ Shape letters: B batch, M modalities, S states, K = M + 1 predictions, C classes
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -23,7 +27,7 @@ from torch import Tensor, nn
 
 from mango_mm.explicit.trust import state_names
 
-__all__ = ['StateWeights', 'mix', 'stacking_weights']
+__all__ = ['StateWeights', 'mix', 'stacked_regression', 'stacking_weights']
 
 STEPS = 500
 FEW = 1e-12
@@ -49,6 +53,37 @@ def stacking_weights(likelihoods: Tensor, steps: int = STEPS) -> Tensor:
         shares = p * weights
         weights = (shares / shares.sum(dim=1, keepdim=True)).mean(dim=0)
     return weights
+
+
+def stacked_regression(residuals: Tensor) -> Tensor:
+    """Weights in the simplex, (K,), of the average that has the least mean square error.
+
+    The exact minimum: on every set of predictions the one with weights of any sign that add up to
+    1 is known in closed form, and the best of those without a negative one is it.
+
+    Args:
+        residuals: Prediction minus truth of N observations, (N, K); K is small.
+
+    Raises:
+        ValueError: If there is no observation, or one is not finite.
+    """
+    if not len(residuals) or not residuals.isfinite().all():
+        raise ValueError(f'stacking needs finite errors of observations; got {len(residuals)}.')
+    rows = residuals.double()
+    products = rows.T @ rows / len(rows)
+    count = len(products)
+    ridge = FEW * products.diagonal().mean().clamp(min=FEW) * torch.eye(count).to(products)
+    best, least = products.new_full((count,), 1 / count), torch.inf
+    for size in range(1, count + 1):
+        for chosen in itertools.combinations(range(count), size):
+            part = (products + ridge)[list(chosen)][:, list(chosen)]
+            found = torch.linalg.solve(part, part.new_ones(size))
+            found = found / found.sum()
+            error = float(found @ part @ found)
+            if (found >= 0).all() and error < least:
+                best, least = products.new_zeros(count), error
+                best[list(chosen)] = found
+    return best
 
 
 def mix(probabilities: Tensor, weights: Tensor) -> Tensor:
@@ -102,17 +137,20 @@ class StateWeights(nn.Module):
         return usable
 
     @torch.no_grad()
-    def fit(self, likelihoods: Tensor) -> None:
+    def fit(self, observed: Tensor, *, values: bool = False) -> None:
         """Learn the weights of every state from clean held-out samples.
 
         Args:
-            likelihoods: Probability of the truth by each prediction, (N, K).
+            observed: Probability of the truth by each prediction, (N, K); with ``values``
+                prediction minus truth.
+            values: Predictions are numbers.
         """
+        learn = stacked_regression if values else stacking_weights
         for row, (name, usable) in enumerate(zip(state_names(self.modalities), self._usable())):
             if name == 'apart':  # which of the two is right, the clean samples do not tell
                 continue
             self.weights[row] = 0.0
-            self.weights[row, usable] = stacking_weights(likelihoods[:, usable]).to(self.weights)
+            self.weights[row, usable] = learn(observed[:, usable]).to(self.weights)
 
     def forward(self, states: Tensor, present: Tensor | None = None) -> Tensor:
         """Weights of the predictions of samples, (B, K), that add up to 1.

@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.dataset import Compose
 
 from mango_mm.domains import get_domain
-from mango_mm.inferencers.base import Inferencer, Result, Sample
+from mango_mm.inferencers.base import Inferencer, Result, Sample, trust_of
 from mango_mm.visualization.domains import show_domain
 from mango_mm.visualization.panels import draw_panel
 
@@ -21,8 +21,9 @@ class TranslationInferencer(Inferencer):
     """Translates images of several domains with a trained ``MultimodalTranslator``.
 
     A sample's value is a path or an array in the domain's encoding (uint8, or uint16 of depths).
-    A result is a dict with ``image``, ``metres``, ``panel``, its ``pictures`` by title and
-    ``nll_per_dim`` (None without a flow).
+    A result is a dict with ``image``, ``metres``, ``panel``, its ``pictures`` by title,
+    ``nll_per_dim`` (None without a flow), and, with ``combine='trust'``, ``trust``, ``trust_map``
+    and ``alarm`` (else None).
 
     Args:
         config: Its test pipeline is used.
@@ -67,4 +68,5 @@ class TranslationInferencer(Inferencer):
             'panel': draw_panel(pictures, path),
             'pictures': pictures,
             'nll_per_dim': float(output.nll_per_dim) if 'nll_per_dim' in output else None,
+            **trust_of(output),
         }

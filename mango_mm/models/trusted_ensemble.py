@@ -48,6 +48,7 @@ class TrustedEnsemble(nn.Module):
         modalities: Their names; each has a prediction, and there is a fused one.
         features: The same as in :class:`~mango_mm.explicit.trust.SensorTrust`.
         grid: Likewise.
+        values: Predictions are numbers (a regression, an image), not probabilities.
         act: ``'alarm'``, or ``'posterior'``: every sample is predicted by its posterior.
         **trust: Its other options.
 
@@ -62,13 +63,15 @@ class TrustedEnsemble(nn.Module):
         modalities: Sequence[str],
         features: int | Mapping[str, int],
         grid: Sequence[int],
+        *,
+        values: bool = False,
         act: str = 'alarm',
         **trust: Any,
     ) -> None:
         super().__init__()
         if act not in ACTS:
             raise ValueError(f'act must be one of {ACTS}; got {act!r}.')
-        self.act = act
+        self.act, self.values = act, values
         self.trust = SensorTrust(modalities, features, (grid[0], grid[1]), **trust)
         self.weights = StateWeights(modalities)
         self.register_buffer('fingerprint', torch.zeros(32, dtype=torch.uint8))
@@ -77,6 +80,10 @@ class TrustedEnsemble(nn.Module):
     def modalities(self) -> tuple[str, ...]:
         """Their names."""
         return self.trust.modalities
+
+    def stack(self, observed: Tensor) -> None:
+        """Learn the weights of every state: see :meth:`StateWeights.fit`."""
+        self.weights.fit(observed, values=self.values)
 
     def sign(self, encoders: str) -> None:
         """Remember the SHA-256, in hexadecimal digits, of the encoders that it was fitted to."""

@@ -5,7 +5,12 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
-from mango_mm.explicit.state_weights import StateWeights, mix, stacking_weights
+from mango_mm.explicit.state_weights import (
+    StateWeights,
+    mix,
+    stacked_regression,
+    stacking_weights,
+)
 
 
 def test_stacking_finds_the_likeliest_mixture():
@@ -67,3 +72,36 @@ def test_what_has_no_weight_may_be_nan():
     mixed = mix(p, torch.tensor([[0.4, 0.0, 0.6], [0.2, 0.3, 0.5]]))
     torch.testing.assert_close(mixed[0], 0.4 * p[0, 0] + 0.6 * p[2, 0])
     torch.testing.assert_close(mixed[1], 0.2 * p[0, 1] + 0.3 * p[1, 1] + 0.5 * p[2, 1])
+
+
+def test_stacked_regression_finds_the_best_average():
+    rng = np.random.default_rng(1)
+    common = rng.normal(size=(300, 1))
+    errors = rng.normal(size=(300, 4)) * [1.0, 0.7, 1.5, 0.9] + common * [0.1, 0.9, 0.2, 2.0]
+
+    def loss(w):
+        return np.square(errors @ w).mean()
+
+    best = minimize(
+        loss, np.full(4, 0.25), method='SLSQP', bounds=[(0, 1)] * 4, options=dict(ftol=1e-14),
+        constraints=[dict(type='eq', fun=lambda w: w.sum() - 1)],
+    )  # fmt: skip
+    found = stacked_regression(torch.from_numpy(errors)).numpy()
+    np.testing.assert_allclose(found, best.x, atol=1e-5)
+    assert (found == 0).any()  # a bound is met: the simplex matters here
+    assert found.sum() == pytest.approx(1)
+    # The same prediction twice, and a perfect one.
+    twice = stacked_regression(torch.from_numpy(errors[:, [0, 0]]))
+    assert twice.sum() == pytest.approx(1)
+    perfect = torch.tensor([[0.0, 0.5], [0.0, -1.0]])
+    torch.testing.assert_close(stacked_regression(perfect), torch.tensor([1.0, 0]).double())
+    with pytest.raises(ValueError, match='got 0'):
+        stacked_regression(torch.empty(0, 3))
+
+
+def test_values_are_stacked_by_their_errors():
+    weights = StateWeights(('rgb', 'depth'))
+    weights.fit(torch.tensor([[0.0, 1.0, 2.0], [0.0, -1.0, 1.0]]).repeat(20, 1), values=True)
+    assert weights.weights[0].tolist() == pytest.approx([1, 0, 0], abs=1e-6)
+    assert weights.weights[1].tolist() == [0, 1, 0]
+    assert weights.weights[3].tolist() == [0.5, 0.5, 0]

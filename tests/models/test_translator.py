@@ -263,7 +263,8 @@ def test_a_step_moves_the_generator_by_its_losses_and_the_discriminator_by_its_o
     # The same by hand, with autograd on the model of before and the discriminator of after.
     target = torch.stack([s.gt_img for s in samples])
     mask = torch.stack([s.gt_mask for s in samples])
-    image, losses, _ = before.generator(inputs)
+    images, losses, _ = before.generator(inputs)
+    image = images['fused']
 
     def judge(discriminator, x):
         seen = torch.where(mask > 0, x, -1.0)

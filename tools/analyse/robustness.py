@@ -6,10 +6,10 @@ a flow as baseline: its max-softmax, entropy and Mahalanobis distance are the im
 With --density, the flow fitted for detection joins in.
 
 With --protocol a segmentor is evaluated by the published protocols of failing sensors, emm
-(entire-missing), rmm (random-missing) and nm (noisy), and by these kinds; a classifier of movies by
-kinds, on its test split, and by absent (it is told that there is no poster or plot). A model that
-knows whom to trust is beside the rivals that share its experts. Then failures.json, table.md and
-failures.png are written.
+(entire-missing), rmm (random-missing) and nm (noisy), and by these kinds; a translator likewise, its
+kinds being frozen sources; a classifier of movies by kinds, on its test split, and by absent (it is
+told that there is no poster or plot). A model that knows whom to trust is beside the rivals that
+share its experts. Then failures.json, table.md and failures.png are written.
 Writes robustness.json, table.md, metric.png and auroc.png.
 
 Example:
@@ -30,10 +30,12 @@ from typing import Any
 from mmengine.config import DictAction
 
 from mango_mm.analysis.conditions import ABSENT, KINDS
+from mango_mm.analysis.failure_check import FailureCheck
 from mango_mm.analysis.failure_tables import render_failures
 from mango_mm.analysis.movie_failures import MovieFailures
 from mango_mm.analysis.robustness import RobustnessCheck, headline
 from mango_mm.analysis.sensor_failures import SensorFailures
+from mango_mm.analysis.translation_failures import TranslationFailures
 from mango_mm.apis import load_config
 from mango_mm.apis.command import Parser, non_negative_int, positive_int, run_tool
 from mango_mm.evaluation.functional.failures import PROTOCOLS
@@ -42,6 +44,9 @@ from mango_mm.visualization.trust import draw_failures
 
 Lines = list[dict[str, Any]]
 DEFAULT = [1, 2, 3, 4, 5]
+CHECKS: dict[str, type[FailureCheck]] = {
+    'MultimodalClassifier': MovieFailures, 'MultimodalTranslator': TranslationFailures,
+}  # fmt: skip
 SHOWN = ('trust', 'mean', 'fused', 'told, one frame', 'prediction')
 
 
@@ -103,8 +108,8 @@ def run_protocols(args: Any) -> None:
     count = 0
     try:
         for name, config, checkpoint in pairs:
-            movies = str(load_config(config).model.type).endswith('MultimodalClassifier')
-            made = MovieFailures if movies else SensorFailures
+            kind = str(load_config(config).model.type).rpartition('.')[2]
+            made = CHECKS.get(kind, SensorFailures)
             rules = args.rules if name == args.names[0] else None
             check = made(config, checkpoint, args.cfg_options, args.seed, rules)
             severities = check.SEVERITIES if args.severities == DEFAULT else args.severities

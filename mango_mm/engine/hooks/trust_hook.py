@@ -115,11 +115,11 @@ class TrustHook(Hook):
                     self.learning_rate, self.seed,
                     partial(tqdm, desc='fit trust', unit='it'),
                 )  # fmt: skip
-                described, likelihoods = _gather(
+                described, observed = _gather(
                     model, self._plain(runner, kept=False), None, 'calibrate', labelled=True
                 )
                 ensemble.trust.calibrate(described)
-                ensemble.weights.fit(likelihoods)
+                ensemble.stack(observed)
                 ensemble.sign(model.sensors_hash())
         finally:
             torch.set_rng_state(random)
@@ -158,8 +158,8 @@ def _model(runner: Any) -> Any:
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     if not hasattr(model, 'trusted_ensemble'):
         raise TypeError(
-            'TrustHook needs a MultimodalEncoderDecoder or a MultimodalClassifier; got a '
-            f'{type(model).__name__}.'
+            'TrustHook needs a MultimodalEncoderDecoder, a MultimodalClassifier or a '
+            f'MultimodalTranslator; got a {type(model).__name__}.'
         )
     return model
 
@@ -168,13 +168,13 @@ def _model(runner: Any) -> Any:
 def _gather(
     model: Any, loader: dict[str, Any], most: int | None, what: str, *, labelled: bool = False
 ) -> tuple[dict[str, Tensor], Tensor]:
-    """Described windows of a loader's samples, and the likelihoods of the truth if asked for.
+    """Described windows of a loader's samples, and what the weights are learned on if asked for.
 
     Without its sampler, which would give this process its share alone. With ``most``, as many, the
     data set over and over, every time with other random numbers.
     """
     described: dict[str, list[Tensor]] = {}
-    likelihoods: list[Tensor] = []
+    observed: list[Tensor] = []
     dataset: Any = DATASETS.build(loader['dataset'])
     if hasattr(dataset, 'full_init'):
         dataset.full_init()
@@ -195,7 +195,7 @@ def _gather(
             for m, x in windows.items():
                 described.setdefault(m, []).append(x)
             if truth is not None:
-                likelihoods.append(truth)
+                observed.append(truth)
             bar.update(len(rows))
     joined = {m: torch.cat(parts) for m, parts in described.items()}
-    return joined, torch.cat(likelihoods) if labelled else torch.empty(0)
+    return joined, torch.cat(observed) if labelled else torch.empty(0)

@@ -128,7 +128,10 @@ class MultimodalClassifier(BaseModel):
         if self.combine == 'trust':
             if self.fusion is None:
                 raise ValueError("combine='trust' needs a fusion beside the unimodal heads.")
-            self.ensemble = TrustedEnsemble(self.modalities, 2 * dim, (1, 1), **trust)
+            numbers = self.head.kind == 'regression'
+            self.ensemble = TrustedEnsemble(
+                self.modalities, 2 * dim, (1, 1), values=numbers, **trust
+            )
         if self.combine == 'entropy' and self.head.kind == 'regression':
             raise ValueError("combine='entropy' needs classes: a regression has no entropy.")
 
@@ -232,9 +235,9 @@ class MultimodalClassifier(BaseModel):
             labelled: Whether the second is asked for.
 
         Returns:
-            Windows (B, 1, F) of each modality, and the likelihood of the truth by each prediction
-            of the ensemble, (N, K), of every label, or None. Of a regression it is Laplace's, of
-            the scale that the batch's errors have.
+            Windows (B, 1, F) of each modality, and what the weights of the ensemble's predictions
+            are learned on, of every label, (N, K): the likelihood of the truth, of a regression
+            prediction minus truth; or None.
         """
         tokens, masks = self.encode(inputs, data_samples)
         described = {m: describe_tokens(tokens[m], masks[m]) for m in self.modalities}
@@ -248,8 +251,7 @@ class MultimodalClassifier(BaseModel):
         elif self.head.kind == 'multi_class':
             found = said.gather(2, labels.long().reshape(1, -1, 1).expand(len(said), -1, 1))
         else:
-            errors = (said - labels.reshape(said.shape[1:])).abs()
-            found = (-errors / errors.mean().clamp(min=1e-9)).exp()
+            found = said - labels.reshape(said.shape[1:])
         return described, found.flatten(1).T
 
     def presence(self, samples: Sequence[Sample] | None) -> Tensor | None:

@@ -12,11 +12,18 @@ from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor
 
+from mango_mm.explicit.trust import TrustOutput
+from mango_mm.explicit.window_descriptor import describe_windows
 from mango_mm.modalities import Modalities, channels_by_name
-from mango_mm.models.editors.translation_generator import TranslationGenerator
+from mango_mm.models.cached_inputs import weights_hash
+from mango_mm.models.editors.translation_generator import FUSED, TranslationGenerator
+from mango_mm.models.trusted_ensemble import TrustedEnsemble, trust_of_sample
 from mango_mm.registry import MODELS
 
 __all__ = ['MultimodalTranslator']
+
+COMBINE = ('mean', 'trust')
+STRIDE = 4  # of the pixels that the weights of a trust are learned on
 
 
 class MultimodalTranslator(BaseEditModel):
@@ -34,7 +41,8 @@ class MultimodalTranslator(BaseEditModel):
     ``model_wrapper_cfg=dict(type='MMSeparateDistributedDataParallel')``.
 
     A prediction is mmagic's: ``data_sample.output.pred_img``, here in [-1, 1] as all
-    domains are, with ``nll_per_dim`` if there is a flow.
+    domains are, with ``nll_per_dim`` if there is a flow. With ``combine='trust'`` it has ``trust``
+    and ``states`` by name, ``alarm``, ``alarm_score`` and ``trust_map`` besides.
 
     Args:
         sources: A list of dicts with ``name`` and ``channels`` of each source domain, in token
@@ -47,12 +55,20 @@ class MultimodalTranslator(BaseEditModel):
             (its ``in_channels``), or None.
         gan_loss: Config of mmagic's ``GANLoss``; its ``loss_weight`` is the generator's.
         shared: One encoder for all sources, which then must have equal channels.
+        unimodal_decoders: A dict gives every source a decoder of its own besides. Its keys:
+            ``combine``, ``'mean'`` of the sources' images (UME) or ``'trust'``: of all images, the
+            fused one included, weighted by the posterior over which sources work
+            (``mango_mm/explicit/trust.py``), which ``TrustHook`` fits; ``decoder``, its config if
+            it is not that of the fused one; and ``trust``, options of ``TrustedEnsemble``:
+            ``grid``, windows along height and width, ``in_channels`` of a source's maps if they are
+            not the decoder's.
         data_preprocessor: The same as in mmengine; None: ``TranslationDataPreprocessor``.
         init_cfg: The same as in mmengine.
 
     Raises:
         ValueError: If several sources have no neck, or shared ones differ in channels, or
-            there is only one of discriminator and gan_loss.
+            there is only one of discriminator and gan_loss, or ``unimodal_decoders`` has a key or a
+            ``combine`` that is unknown.
     """
 
     def __init__(
@@ -65,6 +81,7 @@ class MultimodalTranslator(BaseEditModel):
         discriminator: dict[str, Any] | None = None,
         gan_loss: dict[str, Any] | None = None,
         shared: bool = False,  # noqa: FBT001, FBT002  # a config's keyword
+        unimodal_decoders: dict[str, Any] | None = None,
         data_preprocessor: dict[str, Any] | None = None,
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
@@ -74,7 +91,20 @@ class MultimodalTranslator(BaseEditModel):
         if (discriminator is None) != (gan_loss is None):
             raise ValueError('discriminator and gan_loss belong together; got one of them.')
         self.sources = channels_by_name(sources)
-        self.generator = TranslationGenerator(self.sources, encoder, decoder, neck, shared=shared)
+        own = {'decoder': decoder, **(unimodal_decoders or {})}
+        unimodal, self.combine = own.pop('decoder'), own.pop('combine', 'mean')
+        trust = dict(own.pop('trust', None) or {})
+        if own or self.combine not in COMBINE or (trust and self.combine != 'trust'):
+            raise ValueError(
+                f'unimodal_decoders takes combine, one of {COMBINE}, decoder, and with '
+                f"combine='trust' trust; got {unimodal_decoders}."
+            )
+        self.generator = TranslationGenerator(
+            self.sources, encoder, decoder, neck, shared=shared,
+            unimodal=None if unimodal_decoders is None else unimodal,
+        )  # fmt: skip
+        if self.combine == 'trust':
+            self.ensemble = _trusting(tuple(self.sources), trust, unimodal)
         self.pixel_loss = MODELS.build(pixel_loss or {'type': 'mmagic.L1Loss', 'loss_weight': 1.0})
         self.discriminator = MODELS.build(discriminator) if discriminator else None
         self.gan_loss = MODELS.build(gan_loss) if gan_loss else None
@@ -91,15 +121,102 @@ class MultimodalTranslator(BaseEditModel):
         **_: Any,
     ) -> Any:
         """Images, losses or predictions, as mmengine's modes ask."""
-        prediction, losses, nll = self.generator(inputs)
-        if mode == 'tensor':
-            return prediction
         if mode == 'loss':
-            target, mask = _targets(data_samples)
-            return {'loss_pixel': self.pixel_loss(prediction, target, weight=mask), **losses}
-        if mode != 'predict':
+            images, losses, _ = self.generator(inputs)
+            return {**self._pixel_losses(images, *_targets(data_samples)), **losses}
+        if mode not in ('tensor', 'predict'):
             raise ValueError(f"mode must be 'tensor', 'loss' or 'predict'; got {mode!r}.")
-        return self._to_samples(prediction, nll, inputs, data_samples)
+        size = next(iter(inputs.values())).shape[-2:]
+        pyramids = self._plain.encode(inputs)
+        images, _, nll = self._plain.decode(pyramids, (int(size[0]), int(size[1])))
+        image, trust = self.combined(pyramids, images)
+        if mode == 'tensor':
+            return image
+        samples = self._to_samples(image, nll, inputs, data_samples)
+        for i, sample in enumerate(samples if trust is not None else ()):
+            for field, value in trust_of_sample(trust, i, tuple(self.sources)).items():
+                sample.set_field(value, field)
+        return samples
+
+    def combined(
+        self, pyramids: Mapping[str, Any], images: Mapping[str, Tensor]
+    ) -> tuple[Tensor, TrustOutput | None]:
+        """One image of several, (B, C, H, W), and what the trust says, if there is one.
+
+        Args:
+            pyramids: Of every source, as the generator encodes them.
+            images: As it decodes them.
+        """
+        if len(images) == 1:
+            return images[FUSED], None
+        if self.combine == 'trust':
+            said = [images[name] for name in (*self.sources, FUSED)]
+            mixed, trust = self.ensemble(self.describe(pyramids), said)
+            return mixed, trust
+        return torch.stack([images[m] for m in self.sources]).mean(dim=0), None
+
+    @property
+    def _plain(self) -> TranslationGenerator:
+        """The generator without the wrapper that it has on several processes."""
+        generator: TranslationGenerator = getattr(self.generator, 'module', self.generator)
+        return generator
+
+    def describe(self, pyramids: Mapping[str, Any]) -> dict[str, Tensor]:
+        """What the trust is decided by: windows (B, W, F) of every source's pyramid."""
+        grid = self.trusted_ensemble.trust.grid
+        return {m: describe_windows(pyramids[m], grid) for m in self.sources}
+
+    @property
+    def trusted_ensemble(self) -> TrustedEnsemble:
+        """The one of ``combine='trust'``.
+
+        Raises:
+            TypeError: If there is none.
+        """
+        if self.combine != 'trust':
+            raise TypeError(
+                f"trust needs unimodal_decoders=dict(combine='trust'); got {self.combine!r}."
+            )
+        return self.ensemble
+
+    def sensors_hash(self) -> str:
+        """SHA-256 of all that a trust's windows depend on: the encoders."""
+        return weights_hash(self._plain.encoders)
+
+    def sensors_and_truth(
+        self, inputs: Mapping[str, Tensor], data_samples: list[DataSample], *, labelled: bool
+    ) -> tuple[dict[str, Tensor], Tensor | None]:
+        """What a trust is fitted to and calibrated on: see ``TrustHook``.
+
+        Args:
+            inputs: Of a batch.
+            data_samples: Likewise.
+            labelled: Whether the second is asked for.
+
+        Returns:
+            Windows (B, W, F) of each source, and every image of the ensemble minus the target,
+            (N, K), at measured pixels, every fourth along height and width; or None.
+        """
+        pyramids = self._plain.encode(inputs)
+        described = self.describe(pyramids)
+        if not labelled:
+            return described, None
+        target, mask = _targets(data_samples)
+        images, _, _ = self._plain.decode(pyramids, (target.shape[2], target.shape[3]))
+        errors = torch.stack([images[name] - target for name in (*self.sources, FUSED)])
+        thinned = errors[..., ::STRIDE, ::STRIDE]
+        known = (mask > 0).expand_as(target)[..., ::STRIDE, ::STRIDE]
+        return described, thinned[:, known].T
+
+    def _pixel_losses(
+        self, images: Mapping[str, Tensor], target: Tensor, mask: Tensor
+    ) -> dict[str, Tensor]:
+        return {
+            'loss_pixel' if name == FUSED else f'loss_pixel_{name}': self.pixel_loss(
+                image, target, weight=mask
+            )
+            for name, image in images.items()
+        }
 
     def train_step(
         self, data: dict[str, Any], optim_wrapper: OptimWrapper | OptimWrapperDict
@@ -123,9 +240,9 @@ class MultimodalTranslator(BaseEditModel):
         target, mask = _targets(data['data_samples'])
         generator, discriminator = optim_wrapper['generator'], optim_wrapper['discriminator']
         with generator.optim_context(self.generator):
-            prediction, losses, _ = self.generator(inputs)
+            images, losses, _ = self.generator(inputs)
         # What was not measured must not tell a real image from a made one.
-        real, fake = (torch.where(mask > 0, x, -1.0) for x in (target, prediction))
+        real, fake = (torch.where(mask > 0, x, -1.0) for x in (target, images[FUSED]))
 
         with discriminator.optim_context(self.discriminator):
             disc_losses = self._discriminator_losses(inputs, real, fake.detach())
@@ -134,7 +251,7 @@ class MultimodalTranslator(BaseEditModel):
 
         with generator.optim_context(self.generator):
             losses = {
-                'loss_pixel': self.pixel_loss(prediction, target, weight=mask),
+                **self._pixel_losses(images, target, mask),
                 'loss_gan': self._adversarial_loss(inputs, fake),
                 **losses,
             }
@@ -184,6 +301,18 @@ class MultimodalTranslator(BaseEditModel):
             for name, images in inputs.items():
                 sample.set_field(images[i], f'source_{name}', dtype=Tensor)
         return samples
+
+
+def _trusting(
+    sources: tuple[str, ...], options: dict[str, Any], decoder: Mapping[str, Any]
+) -> TrustedEnsemble:
+    channels = options.pop('in_channels', decoder.get('in_channels'))
+    if not isinstance(channels, (list, tuple)):
+        raise ValueError(
+            f"trust needs in_channels, those of every map of a source's pyramid; got {channels!r}."
+        )
+    options.setdefault('grid', (3, 4))
+    return TrustedEnsemble(sources, 2 * sum(channels), values=True, **options)
 
 
 def _targets(data_samples: list[DataSample] | None) -> tuple[Tensor, Tensor]:

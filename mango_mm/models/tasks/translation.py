@@ -24,7 +24,8 @@ class TranslationTask(Task):
 
     def output_of(self, features: Mapping[str, Any], samples: Any) -> Tensor:
         size = samples[0].gt_img.shape[-2:]
-        image: Tensor = self.model.generator.decode(features, (int(size[0]), int(size[1])))[0]
+        images = self.model.generator.decode(features, (int(size[0]), int(size[1])))[0]
+        image: Tensor = self.model.combined(features, images)[0]
         return image
 
     def output(self, inputs: Any, samples: Any) -> Tensor:
