@@ -11,7 +11,8 @@ import torch
 
 from mango_mm.evaluation.functional.detection import auroc, fpr_at_95
 from mango_mm.evaluation.functional.failures import Failure
-from mango_mm.explicit.trust import TrustOutput, state_names
+from mango_mm.explicit.sensor_states import state_names
+from mango_mm.explicit.trust import TrustOutput
 
 __all__ = ['ABSENT', 'CLEAN', 'KINDS', 'PREDICTION', 'TRUST', 'Alarms', 'Condition', 'chosen_kinds']
 

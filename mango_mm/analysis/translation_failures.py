@@ -145,9 +145,7 @@ class TranslationFailures(FailureCheck):
         broken = condition.failure.apply(stacked, channels, self.seed + number)
         return dict(zip(channels, broken.split([*channels.values()], dim=1)))
 
-    def _all(
-        self, trusted: Tensor, images: Mapping[str, Tensor], condition: Condition
-    ) -> Rules:
+    def _all(self, trusted: Tensor, images: Mapping[str, Tensor], condition: Condition) -> Rules:
         made = torch.stack([images[name] for name in (*self.modalities, FUSED)])
         weights = cast(TrustedEnsemble, self.ensemble).weights
         told = partial(rivals.oracle_mixture, made, weights, condition.broken)

@@ -17,6 +17,9 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from mango_mm import registry as ours
+from mango_mm.explicit.trust import SensorTrust
+from mango_mm.fusion.mango_block import LayerOptions
+from mango_mm.models.trusted_ensemble import TrustedEnsemble
 
 __all__ = ['check_counts', 'check_keys', 'check_model_name']
 
@@ -40,6 +43,25 @@ TYPELESS: dict[str, set[str | None]] = {
     'default_hooks': {None},
     'custom_keys': {None},
 }  # fmt: skip
+
+
+def _named(*callables: Any) -> set[str | None]:
+    """Names of their arguments."""
+    found = {p for c in callables for p in inspect.signature(c).parameters.values()}
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return {p.name for p in found if p.kind not in kinds}
+
+
+# Likewise, where there is no ``type`` in them: parts of a model whose owner knows the class.
+UNTYPED: dict[str, set[str | None]] = {
+    'trust': _named(TrustedEnsemble, SensorTrust) - {'modalities', 'features', 'values'}
+    | {'in_channels'},
+    'layers': _named(LayerOptions),
+    'unimodal_heads': {'combine', 'shared', 'trust'},
+    'unimodal_decoders': {'combine', 'decoder', 'trust'},
+    'test_cfg': {'mode', 'crop_size', 'stride'},
+    'train_cfg': {'label_stride'},
+}
 TYPE = '.type'
 COUNTS = {  # least value by key
     'train_cfg.max_iters': 1,
@@ -103,7 +125,7 @@ def _arguments(node: Any, name: str) -> set[str | None]:
         return {None}
     kind = node.get('type')
     if kind is None:
-        return set()
+        return set(UNTYPED.get(name, ()))
     if isinstance(kind, str):
         kind = _look_up(kind)
     if not inspect.isclass(kind):

@@ -25,7 +25,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from mango_mm.explicit.trust import state_names
+from mango_mm.explicit.sensor_states import state_names
 
 __all__ = ['StateWeights', 'mix', 'stacked_regression', 'stacking_weights']
 

@@ -14,7 +14,7 @@ q broad. Against `ok` the log-odds are two differences that :class:`SensorDensit
 
 so that *the information raises the alarm, and the modality's own likelihood lays the blame*. Of two
 modalities the two `apart` are one state: from one frame nobody can tell which camera is frozen.
-:func:`state_log_odds` is that rule; with the densities themselves it is Bayes'.
+``sensor_states.state_log_odds`` is that rule; with the densities themselves it is Bayes'.
 
 Likelihoods of thousands of dimensions are far too sure, and what breaks smoothly (a black frame) is
 *more* likely than what works (Nalisnick et al., 2019). So each difference is judged by how usual
@@ -43,58 +43,20 @@ import torch
 from torch import Tensor, nn
 
 from mango_mm.explicit.sensor_density import SensorDensity
-from mango_mm.explicit.usual import Usual, shrunk_gaussian, usual_of
-from mango_mm.explicit.window_descriptor import WindowDescriptor
+from mango_mm.explicit.sensor_states import (
+    anything_but_ok,
+    probabilities,
+    state_log_odds,
+    state_names,
+)
+from mango_mm.explicit.usual import Usual, conformal_quantile, shrunk_gaussian, usual_of
+from mango_mm.explicit.window_descriptor import WindowDescriptor, neighbours_of, smoothed
 
-__all__ = ['SensorTrust', 'TrustOutput', 'conformal_quantile', 'state_log_odds', 'state_names']
+__all__ = ['SensorTrust', 'TrustOutput']
 
 MOST = 5  # modalities: what is usual is kept for each of their 2^M subsets
 FOLDS = 50  # of clean samples, at most, in which what is usual is set without those judged by it
 UPPER = 8  # the most unusual eighth of the windows is a statistic of its own
-
-
-def state_names(modalities: Sequence[str]) -> tuple[str, ...]:
-    """``ok``, ``<m> broken`` for each, and ``apart`` of two modalities or ``<m> apart`` of more."""
-    broken = [f'{m} broken' for m in modalities]
-    apart = ['apart'] if len(modalities) == 2 else [f'{m} apart' for m in modalities]
-    return ('ok', *broken, *apart)
-
-
-def state_log_odds(apart: Tensor, broken: Tensor) -> Tensor:
-    """Log-odds of every state against ``ok``, (..., S), in the order of :func:`state_names`.
-
-    Args:
-        apart: -i_m, or what stands for it, (..., M).
-        broken: ln q(x_m) - ln p(x_m), or what stands for it, (..., M).
-    """
-    two = apart.shape[-1] == 2
-    return torch.cat(
-        [torch.zeros_like(apart[..., :1]), apart + broken, apart.mean(-1, True) if two else apart],
-        dim=-1,
-    )
-
-
-def conformal_quantile(scores: Tensor, rate: float) -> Tensor:
-    """What a further score of the same kind exceeds with probability ``rate`` at most.
-
-    Args:
-        scores: Of n samples, (n,).
-        rate: In (0, 1).
-
-    Raises:
-        ValueError: If n is too small to promise that, or a score is not finite.
-    """
-    if not 0 < rate < 1:
-        raise ValueError(f'rate must lie in (0, 1); got {rate}.')
-    rank = math.ceil((len(scores) + 1) * (1 - rate))
-    if rank > len(scores):
-        needed = math.ceil(1 / rate) - 1
-        raise ValueError(
-            f'a false alarm rate of {rate} takes {needed} clean samples or more; got {len(scores)}.'
-        )
-    if not scores.isfinite().all():
-        raise ValueError('scores of clean samples must be finite.')
-    return scores.sort().values[rank - 1]
 
 
 @dataclasses.dataclass
@@ -102,7 +64,7 @@ class TrustOutput:
     """What :class:`SensorTrust` says of a batch.
 
     Attributes:
-        states: P(state | x), (B, S), in the order of :func:`state_names`.
+        states: P(state | x), (B, S), in the order of :attr:`SensorTrust.states`.
         trust: That each modality works and belongs to the others, (B, M), in [0, 1]. Where two do
             not belong together, each is the wrong one with the same probability.
         alarm: Whether P(ok | x) < 1/2, bool (B,).
@@ -201,7 +163,7 @@ class SensorTrust(nn.Module):
         }.items():
             self.register_buffer(name, value.double())
         self.register_buffer('calibrated', torch.zeros((), dtype=torch.bool))
-        self.register_buffer('neighbours', _neighbours(self.grid), persistent=False)
+        self.register_buffer('neighbours', neighbours_of(self.grid), persistent=False)
 
     @property
     def states(self) -> tuple[str, ...]:
@@ -248,13 +210,13 @@ class SensorTrust(nn.Module):
             usual = usual_of(whole, information)
             self.information_mean[bits] = usual.information_mean
             self.information_deviation[bits] = usual.information_deviation
-            smooth = _smoothed(information, self.neighbours)
+            smooth = smoothed(information, self.neighbours)
             self.window_information[0, bits] = smooth.mean(dim=(0, 2))
             self.window_information[1, bits] = smooth.std(dim=(0, 2)).clamp(min=1e-12)
             scores = self._fresh_scores(whole, information, present)
             self.prior[bits] = conformal_quantile(scores, self.rate)
             odds = self._window_odds(windows, information, present)
-            self.window_prior[bits] = _anything_but_ok(odds).flatten().quantile(1 - self.rate)
+            self.window_prior[bits] = anything_but_ok(odds).flatten().quantile(1 - self.rate)
         self.calibrated.fill_(value=True)
 
     def forward(
@@ -295,8 +257,8 @@ class SensorTrust(nn.Module):
         local[..., 1:] -= self.window_prior[bits][:, None, None]
         odds[:, 1 : 1 + bad.shape[1]].masked_fill_(bad, torch.inf)
         local[..., 1 : 1 + bad.shape[1]].masked_fill_(bad[:, None], torch.inf)
-        states, by_window = _softmax(odds), _softmax(local)
-        score = _anything_but_ok(odds)
+        states, by_window = probabilities(odds), probabilities(local)
+        score = anything_but_ok(odds)
         maps = self._trust(by_window, seen[:, None]).transpose(1, 2).unflatten(2, self.grid)
         return TrustOutput(
             states=states.float(),
@@ -340,7 +302,7 @@ class SensorTrust(nn.Module):
         mean, precision = shrunk_gaussian(own)
         self.own_mean.copy_(mean)
         self.own_precision.copy_(precision)
-        smooth = _smoothed_last(windows, self.neighbours)
+        smooth = smoothed(windows, self.neighbours)
         self.window_own[0] = smooth.mean(dim=(0, 2))
         self.window_own[1] = smooth.std(dim=(0, 2)).clamp(min=1e-12)
 
@@ -357,7 +319,7 @@ class SensorTrust(nn.Module):
             others[fold] = False
             usual = usual_of(own[others], information[others])
             odds = self._sample_odds(own[fold], information[fold], present[fold], usual)
-            scores[fold] = _anything_but_ok(odds)
+            scores[fold] = anything_but_ok(odds)
         return scores
 
     def _sample_odds(
@@ -379,8 +341,8 @@ class SensorTrust(nn.Module):
         """As :meth:`_sample_odds`, of every window with its neighbours, (B, W, S)."""
         bits = self._subset(present)
         mean, deviation = (x[bits][..., None] for x in self.window_information)
-        lack = (mean - _smoothed(information, self.neighbours)) / deviation
-        smooth = _smoothed_last(windows, self.neighbours)
+        lack = (mean - smoothed(information, self.neighbours)) / deviation
+        smooth = smoothed(windows, self.neighbours)
         mean, deviation = (x[:, None] for x in self.window_own)
         distance = ((smooth - mean) / deviation).square().sum(dim=-1)
         lack, distance = (x.transpose(1, 2) for x in (lack.clamp(min=0), distance))
@@ -403,33 +365,3 @@ class SensorTrust(nn.Module):
         """The number of the subset of modalities that is there, (B,)."""
         weights = 2 ** torch.arange(len(self.modalities), device=present.device)
         return (present.long() * weights).sum(dim=1)
-
-
-def _anything_but_ok(odds: Tensor) -> Tensor:
-    return odds[..., 1:].logsumexp(dim=-1)
-
-
-def _softmax(odds: Tensor) -> Tensor:
-    """Probabilities of log-odds some of which may be infinite: those share everything."""
-    certain = odds == torch.inf
-    shared = certain.double() / certain.sum(dim=-1, keepdim=True).clamp(min=1)
-    some = certain.any(dim=-1, keepdim=True)
-    return torch.where(some, shared, odds.masked_fill(certain, 0.0).softmax(dim=-1))
-
-
-def _smoothed(x: Tensor, neighbours: Tensor) -> Tensor:
-    """(B, M, W), every window averaged with its neighbours."""
-    return x @ neighbours.to(x).T
-
-
-def _neighbours(grid: tuple[int, int]) -> Tensor:
-    """Who is averaged into each window, (W, W), rows adding up to 1; as a product it exports."""
-    one = torch.eye(grid[0] * grid[1], dtype=torch.double).unflatten(1, grid)[:, None]
-    pool = nn.functional.avg_pool2d(one, 3, stride=1, padding=1, count_include_pad=False)
-    return pool.flatten(1).T
-
-
-def _smoothed_last(x: Tensor, neighbours: Tensor) -> Tensor:
-    """(B, M, W, E), likewise."""
-    parts = [_smoothed(part, neighbours) for part in x.unbind(dim=-1)]
-    return torch.stack(parts, dim=-1)

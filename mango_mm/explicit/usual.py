@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-__all__ = ['Usual', 'shrunk_gaussian', 'usual_of']
+__all__ = ['Usual', 'conformal_quantile', 'shrunk_gaussian', 'usual_of']
 
 SHRINKAGE = 0.1  # of covariances towards their diagonal
 
@@ -41,3 +42,26 @@ def shrunk_gaussian(own: Tensor) -> tuple[Tensor, Tensor]:
     covariance = torch.einsum('nmi,nmj->mij', off, off) / (len(own) - 1)
     diagonal = torch.diag_embed(covariance.diagonal(dim1=1, dim2=2).clamp(min=1e-12))
     return mean, torch.linalg.inv((1 - SHRINKAGE) * covariance + SHRINKAGE * diagonal)
+
+
+def conformal_quantile(scores: Tensor, rate: float) -> Tensor:
+    """What a further score of the same kind exceeds with probability ``rate`` at most.
+
+    Args:
+        scores: Of n samples, (n,).
+        rate: In (0, 1).
+
+    Raises:
+        ValueError: If n is too small to promise that, or a score is not finite.
+    """
+    if not 0 < rate < 1:
+        raise ValueError(f'rate must lie in (0, 1); got {rate}.')
+    rank = math.ceil((len(scores) + 1) * (1 - rate))
+    if rank > len(scores):
+        needed = math.ceil(1 / rate) - 1
+        raise ValueError(
+            f'a false alarm rate of {rate} takes {needed} clean samples or more; got {len(scores)}.'
+        )
+    if not scores.isfinite().all():
+        raise ValueError('scores of clean samples must be finite.')
+    return scores.sort().values[rank - 1]

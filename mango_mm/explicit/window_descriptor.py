@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # the name everybody uses
 
-__all__ = ['WindowDescriptor', 'describe_windows']
+__all__ = ['WindowDescriptor', 'describe_windows', 'neighbours_of', 'smoothed']
 
 LARGEST = 8.0  # deviations, of a token: one that is far off is as far off as one can be
 CHUNK = 64  # samples at a time: all of them standardised would be gigabytes
@@ -42,6 +42,29 @@ def describe_windows(pyramid: Sequence[Tensor], grid: tuple[int, int]) -> Tensor
         square = F.adaptive_avg_pool2d(maps.square(), grid)
         found += [mean, (square - mean.square()).clamp(min=0).sqrt()]
     return torch.cat(found, dim=1).flatten(2).transpose(1, 2)
+
+
+def neighbours_of(grid: tuple[int, int]) -> Tensor:
+    """Who is averaged into each window, (W, W), rows adding up to 1; as a product it exports.
+
+    Args:
+        grid: Windows along height and width.
+    """
+    one = torch.eye(grid[0] * grid[1], dtype=torch.double).unflatten(1, grid)[:, None]
+    pool = F.avg_pool2d(one, 3, stride=1, padding=1, count_include_pad=False)
+    return pool.flatten(1).T
+
+
+def smoothed(x: Tensor, neighbours: Tensor) -> Tensor:
+    """Every window averaged with its neighbours, (B, M, W) or (B, M, W, E).
+
+    Args:
+        x: Likewise.
+        neighbours: Of :func:`neighbours_of`.
+    """
+    if x.dim() == 4:
+        return torch.stack([smoothed(part, neighbours) for part in x.unbind(dim=-1)], dim=-1)
+    return x @ neighbours.to(x).T
 
 
 class WindowDescriptor(nn.Module):

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mango_mm.explicit.sensor_states import state_names
 from mango_mm.explicit.state_weights import StateWeights, mix
-from mango_mm.explicit.trust import SensorTrust, TrustOutput, state_names
+from mango_mm.explicit.trust import SensorTrust, TrustOutput
 
 __all__ = ['TrustedEnsemble', 'check_trust', 'describe_tokens', 'trust_of_sample', 'trusted_of']
 

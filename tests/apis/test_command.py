@@ -37,7 +37,7 @@ def call(name, *words, capsys, monkeypatch):
 
 
 def test_every_tool_goes_through_the_one_main():
-    assert len(TOOLS) == 44  # change together with tools/
+    assert len(TOOLS) == 45  # change together with tools/
     for path in TOOLS:
         text = path.read_text()
         assert text.rstrip().endswith("if __name__ == '__main__':\n    run_tool(main)"), path
@@ -181,6 +181,21 @@ def test_overrides_that_are_known_pass_and_arguments_of_classes_too():
     check_keys(config, other)  # an argument of the type that is meant
     with pytest.raises(KeyError, match='no key'):
         check_keys(config, {**other, 'model.neck.fusion.recipe_of': 4})
+    # Dicts without a type, whose owner knows the class.
+    name = 'mango/mango-trust-l1_small_1xb8-600it_mini-rooms-72x96.py'
+    trust = load_config(ROOT / 'configs' / name)
+    check_keys(trust, dict.fromkeys([
+        'model.decode_head.trust.rate', 'model.decode_head.trust.act', 'model.test_cfg.crop_size',
+        'model.decode_head.trust.in_channels', 'model.neck.fusion.layers.clamp',
+    ]))  # fmt: skip
+    for key, message in (
+        ('model.decode_head.trust.rates', "'rate' is meant"),
+        ('model.decode_head.trust.modalities', 'no key'),
+        ('model.neck.fusion.layers.gate', "'gate_init' is meant"),
+        ('model.test_cfg.crop', 'no key'),
+    ):
+        with pytest.raises(KeyError, match=message):
+            check_keys(trust, {key: 1})
     config.train_cfg.max_iters = True
     with pytest.raises(ValueError, match='train_cfg.max_iters must be a whole number'):
         check_counts(config)

@@ -51,6 +51,10 @@ RUN_ELSEWHERE = {
     'test_a_suite_runs_teachers_first_and_a_second_time_nothing',
     'python tools/analyse/fit_density.py': 'tools/test_examples.py::'
     'test_the_example_of_the_help_runs',
+    'python tools/analyse/calibrate_trust.py': 'engine/test_trust_hook.py::'
+    'test_a_trained_model_is_calibrated_again_as_the_hook_did',
+    'python tools/analyse/average_failures.py': 'tools/test_average_failures.py::'
+    'test_the_tool_writes_tables_lines_and_a_picture',
     'python tools/analyse/robustness.py CONFIG WORK_DIR --density': 'tools/test_examples.py::'
     'test_the_example_of_the_help_runs',
     'make demo-core': 'tools/test_demo_core.py::'

@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 from PIL import Image
 from rooms import ROOT, SHORT, iterations, make_rooms, run
 
+from mango_mm.analysis.calibrate_trust import calibrate_trust
 from mango_mm.apis import load_config, train
 from mango_mm.apis import test as evaluate
 from mango_mm.apis.run import hold_out_for_trust
@@ -106,6 +107,49 @@ def test_a_trust_of_other_encoders_is_refused(trained, tmp_path):
         MangoInferencer(CONFIG, tmp_path / 'other.pth')
     with pytest.raises(ValueError, match='calibrated for encoders'):
         evaluate(CONFIG, tmp_path / 'other.pth', work_dir=tmp_path, options=options())
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures('_rooms')
+def test_a_trained_model_is_calibrated_again_as_the_hook_did(trained, tmp_path):
+    folder, runner = trained
+    expected = runner.model.trusted_ensemble.state_dict()
+    again = calibrate_trust(CONFIG, folder / 'work', tmp_path / 'a.pth', options=options())
+    for name, value in again.state_dict().items():
+        torch.testing.assert_close(value, expected[name], msg=name)
+    # Finer windows, by the tool; what it wrote is a whole model.
+    keys = {'model.decode_head.trust.grid': '(6,8)', 'model.decode_head.trust.rate': '0.2'}
+    done = run(
+        folder / 'rooms', ROOT / 'tools/analyse/calibrate_trust.py', CONFIG, folder / 'work',
+        '--out', tmp_path / 'b.pth', '--hold-out', 6, '--iterations', 3, '--samples', 12,
+        '--cfg-options', *SHORT, *[f'{k}={v}' for k, v in keys.items()],
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert 'false alarms on samples like those held out: at most 20%' in done.stdout
+    assert 'rgb broken: rgb 0.000, depth 1.000, fused 0.000' in done.stdout
+    config = load_config(CONFIG, options={'model.decode_head.trust.grid': (6, 8)})
+    infer = MangoInferencer(config, tmp_path / 'b.pth')
+    sample = {m: folder / f'rooms/{m}/000016.{e}' for m, e in (('rgb', 'jpg'), ('depth', 'png'))}
+    assert infer(sample)['trust_map']['rgb'].shape == (6, 8)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures('_rooms')
+def test_what_cannot_be_calibrated_again_is_named(trained, tmp_path):
+    folder, _ = trained
+    plain = ROOT / 'configs/mango/mango-cross-modal-l1_small_1xb8-600it_mini-rooms-72x96.py'
+    with pytest.raises(TypeError, match='EnsembleHead'):
+        calibrate_trust(plain, folder / 'work', tmp_path / 'c.pth')
+    kept = torch.load(folder / 'work/iter_4.pth', weights_only=False)['state_dict']
+    fewer = {k: v for k, v in kept.items() if 'heads.fused' not in k}
+    torch.save({'state_dict': fewer}, tmp_path / 'fewer.pth')
+    with pytest.raises(
+        ValueError, match=r"fewer\.pth is not of .* lacks \['decode_head.heads.fused"
+    ):
+        calibrate_trust(CONFIG, tmp_path / 'fewer.pth', tmp_path / 'c.pth', options=options())
+    with pytest.raises(ValueError, match='takes 9 clean samples or more; got 5'):
+        calibrate_trust(CONFIG, folder / 'work', tmp_path / 'c.pth', options=options(), hold_out=5)
+    assert not (tmp_path / 'c.pth').exists()
 
 
 @pytest.mark.slow

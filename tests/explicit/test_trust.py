@@ -10,12 +10,9 @@ from sklearn.decomposition import PCA
 
 from mango_mm.explicit.fit_trust import fit_trust
 from mango_mm.explicit.sensor_density import SensorDensity
-from mango_mm.explicit.trust import (
-    SensorTrust,
-    conformal_quantile,
-    state_log_odds,
-    state_names,
-)
+from mango_mm.explicit.sensor_states import state_log_odds, state_names
+from mango_mm.explicit.trust import SensorTrust
+from mango_mm.explicit.usual import conformal_quantile
 from mango_mm.explicit.window_descriptor import WindowDescriptor, describe_windows
 
 

@@ -45,9 +45,7 @@ def place(tmp_path_factory):
 def test_a_result_says_whom_it_trusts(place):
     infer = MangoInferencer(str(place / 'trust.py'), str(place / 'work'), device='cpu')
     rooms = place / 'rooms'
-    sample = {
-        m: str(next(rooms.glob(f'{m}/*_domain_{m}.png'))) for m in ('rgb', 'edge_occlusion')
-    }
+    sample = {m: str(next(rooms.glob(f'{m}/*_domain_{m}.png'))) for m in ('rgb', 'edge_occlusion')}
     result = infer(sample)
     assert set(result['trust']) == {'rgb', 'edge_occlusion'}
     assert all(0 <= value <= 1 for value in result['trust'].values())

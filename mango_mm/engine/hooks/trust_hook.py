@@ -81,7 +81,7 @@ class TrustHook(Hook):
                 f'{type(dataset).__name__}.'
             )
         try:
-            DATASETS.build(self._plain(runner, kept=False)['dataset'])
+            DATASETS.build(held_out_loader(runner.cfg, self.hold_out, kept=False)['dataset'])
         except ValueError as error:
             raise ValueError(
                 'TrustHook reads the training samples without augmentation, which a feature cache '
@@ -101,29 +101,7 @@ class TrustHook(Hook):
 
     def fit(self, runner: Any) -> None:
         """Fit, calibrate and stack; every process sees all samples."""
-        model = _model(runner)
-        ensemble = model.trusted_ensemble
-        training = model.training
-        model.eval()
-        random = torch.get_rng_state()
-        try:
-            with torch.autocast('cuda', enabled=False), torch.autocast('cpu', enabled=False):
-                seen = self._seen(runner)
-                ensemble.trust.fit_descriptors(seen)
-                fit_trust(
-                    ensemble.trust, seen, self.iterations, self.batch_size,
-                    self.learning_rate, self.seed,
-                    partial(tqdm, desc='fit trust', unit='it'),
-                )  # fmt: skip
-                described, observed = _gather(
-                    model, self._plain(runner, kept=False), None, 'calibrate', labelled=True
-                )
-                ensemble.trust.calibrate(described)
-                ensemble.stack(observed)
-                ensemble.sign(model.sensors_hash())
-        finally:
-            torch.set_rng_state(random)
-            model.train(training)
+        ensemble = self.fit_model(_model(runner), runner.cfg)
         states = dict(zip(ensemble.trust.states, ensemble.weights.weights.tolist()))
         said = {s: [round(w, 3) for w in row] for s, row in states.items()}
         runner.logger.info(
@@ -132,26 +110,49 @@ class TrustHook(Hook):
             f'{said}'
         )
 
-    def _seen(self, runner: Any) -> dict[str, Tensor]:
-        augmented = runner.cfg.train_dataloader.to_dict()
-        model = _model(runner)
-        first, _ = _gather(
-            model, augmented, min(self.samples, VIEWS * self._count(runner)), 'features, augmented'
-        )
+    def fit_model(self, model: Any, config: Any) -> Any:
+        """The same without a runner, of a model that is trained already.
+
+        Args:
+            model: With a trust.
+            config: Of its training, with ``train_dataloader`` as the training reads it.
+
+        Returns:
+            Its ``TrustedEnsemble``.
+        """
+        ensemble = model.trusted_ensemble
+        training = model.training
+        model.eval()
+        random = torch.get_rng_state()
+        try:
+            with torch.autocast('cuda', enabled=False), torch.autocast('cpu', enabled=False):
+                seen = self._seen(model, config)
+                ensemble.trust.fit_descriptors(seen)
+                fit_trust(
+                    ensemble.trust, seen, self.iterations, self.batch_size,
+                    self.learning_rate, self.seed,
+                    partial(tqdm, desc='fit trust', unit='it'),
+                )  # fmt: skip
+                described, observed = _gather(
+                    model, held_out_loader(config, self.hold_out, kept=False), 'calibrate',
+                    labelled=True,
+                )  # fmt: skip
+                ensemble.trust.calibrate(described)
+                ensemble.stack(observed)
+                ensemble.sign(model.sensors_hash())
+        finally:
+            torch.set_rng_state(random)
+            model.train(training)
+        return ensemble
+
+    def _seen(self, model: Any, config: Any) -> dict[str, Tensor]:
+        augmented = config.train_dataloader.to_dict()
+        first, _ = _gather(model, augmented, 'features, augmented', self.samples, VIEWS)
         plain, _ = _gather(
-            model,
-            self._plain(runner, kept=True),
-            min(self.samples, self._count(runner)),
-            'features, plain',
-        )
+            model, held_out_loader(config, self.hold_out, kept=True), 'features, plain',
+            self.samples,
+        )  # fmt: skip
         return {m: torch.cat([first[m], plain[m]]) for m in first}
-
-    @staticmethod
-    def _count(runner: Any) -> int:
-        return len(runner.train_dataloader.dataset)
-
-    def _plain(self, runner: Any, *, kept: bool) -> dict[str, Any]:
-        return held_out_loader(runner.cfg, self.hold_out, kept=kept)
 
 
 def _model(runner: Any) -> Any:
@@ -166,12 +167,18 @@ def _model(runner: Any) -> Any:
 
 @torch.no_grad()
 def _gather(
-    model: Any, loader: dict[str, Any], most: int | None, what: str, *, labelled: bool = False
+    model: Any,
+    loader: dict[str, Any],
+    what: str,
+    most: int | None = None,
+    views: int = 1,
+    *,
+    labelled: bool = False,
 ) -> tuple[dict[str, Tensor], Tensor]:
     """Described windows of a loader's samples, and what the weights are learned on if asked for.
 
-    Without its sampler, which would give this process its share alone. With ``most``, as many, the
-    data set over and over, every time with other random numbers.
+    Without its sampler, which would give this process its share alone. With ``most``, no more than
+    that; with ``views``, the data set so many times, every time with other random numbers.
     """
     described: dict[str, list[Tensor]] = {}
     observed: list[Tensor] = []
@@ -180,7 +187,8 @@ def _gather(
         dataset.full_init()
     collate = loader.get('collate_fn', {'type': 'pseudo_collate'})
     join = FUNCTIONS.get(collate['type'])
-    total = len(dataset) if most is None else most
+    total = views * len(dataset)
+    total = total if most is None else min(most, total)
     step = max(1.0, len(dataset) / total)  # of a long list, some of everywhere
     places = [(int(i * step) % len(dataset), i // len(dataset)) for i in range(total)]
     draws = [Draw.of(index, SEED, view, index) for index, view in places]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from mango_mm.explicit.trust import conformal_quantile
+from mango_mm.explicit.usual import conformal_quantile
 
 __all__ = ['MahalanobisGate']
 

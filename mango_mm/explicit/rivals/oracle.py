@@ -7,8 +7,8 @@ from collections.abc import Collection
 import torch
 from torch import Tensor
 
+from mango_mm.explicit.sensor_states import state_names
 from mango_mm.explicit.state_weights import StateWeights, mix
-from mango_mm.explicit.trust import state_names
 
 __all__ = ['oracle_mixture']
 
