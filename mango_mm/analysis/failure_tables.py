@@ -112,12 +112,15 @@ def _alarms(lines: Sequence[Line]) -> str:
     if not told:
         return ''
     modalities = list(told[0]['trust'])
+    located = ['AUROC of the map'] if any('map_auroc' in line for line in told) else []
     head = ['alarm', 'raised, %', 'AUROC', 'FPR at 95 %', *(f'trust in {m}' for m in modalities)]
+    head += located
     rows = [head, ['---'] * len(head)]
     for line in told:
         trust = [f'{line["trust"][m]:.2f}' for m in modalities]
         detected = [f'{line[k]:.3f}' if k in line else '-' for k in ('auroc', 'fpr95')]
-        rows.append([line['name'], f'{100 * line["alarms"]:.0f}', *detected, *trust])
+        place = [f'{line["map_auroc"]:.3f}' if 'map_auroc' in line else '-' for _ in located]
+        rows.append([line['name'], f'{100 * line["alarms"]:.0f}', *detected, *trust, *place])
     return _table(rows)
 
 

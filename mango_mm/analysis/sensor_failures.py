@@ -38,6 +38,7 @@ from mango_mm.analysis.robustness import evaluate_quietly
 from mango_mm.datasets.cached_features import read_manifest, recipe_of
 from mango_mm.datasets.degradations import applicable
 from mango_mm.evaluation.functional import calibration
+from mango_mm.evaluation.functional.detection import auroc
 from mango_mm.evaluation.functional.failures import PROTOCOLS, failures_of
 from mango_mm.explicit import rivals
 from mango_mm.explicit.trust import TrustOutput
@@ -46,6 +47,7 @@ from mango_mm.pipelines import held_out_loader, in_order
 __all__ = ['SensorFailures']
 
 RIVALS = ('temperature', 'noisy-or', 'energy', 'evidence', 'co-belief', 'mahalanobis')
+FINE = 4  # of a window's height and width, to see whether an edge crosses it
 FITTED = 400  # training samples that the Mahalanobis gate is fitted to
 
 
@@ -144,6 +146,7 @@ class SensorFailures(FailureCheck):
             line.update(self._calibration(name, condition, pixels[name], classwise[name]))
             if name == TRUST and trusts:
                 line.update(self._alarms(condition, trusts))
+                line.update(self._located(condition, trusts))
             found.append(line)
         return found
 
@@ -276,6 +279,22 @@ class SensorFailures(FailureCheck):
                 self._clean[rule].double().numpy(), sure
             )
         return found
+
+    def _located(self, condition: Condition, trusts: Sequence[TrustOutput]) -> dict[str, float]:
+        """Of a broken part: how well the map's doubt tells its windows from the others (AUROC)."""
+        if condition.failure is None or condition.protocol != 'part':
+            return {}
+        index, doubt, broken = self.modalities.index(condition.broken[0]), [], []
+        for number, trust in enumerate(trusts):
+            maps = trust.maps[:, index]
+            fine = (FINE * maps.shape[1], FINE * maps.shape[2])
+            region = condition.failure.region(len(maps), fine, self.seed + number)
+            covered = F.avg_pool2d(region[:, None].float(), FINE)[:, 0]
+            whole = (covered == 0) | (covered == 1)  # a window across the edge is neither
+            doubt.append(1 - maps.cpu()[whole])
+            broken.append(covered[whole] > 0)
+        scores, labels = torch.cat(doubt), torch.cat(broken)
+        return {'map_auroc': auroc(scores[~labels].tolist(), scores[labels].tolist())}
 
     def _loader(self, condition: Condition) -> Any:
         loader = in_order(copy.deepcopy(self.config.val_dataloader))

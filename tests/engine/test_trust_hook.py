@@ -183,7 +183,7 @@ def test_the_protocols_run_on_it_and_name_every_rival(trained, tmp_path):
     )
     done = run(
         folder / 'rooms', ROOT / 'tools/analyse/robustness.py', config, folder / 'work',
-        '--out', tmp_path / 'out', '--protocol', 'emm', 'nm', 'kinds',
+        '--out', tmp_path / 'out', '--protocol', 'emm', 'nm', 'part', 'kinds',
         '--kinds', 'rgb_noise:3', 'depth_frozen:3', '--cfg-options', *SHORT[3:7],
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
@@ -193,14 +193,15 @@ def test_the_protocols_run_on_it_and_name_every_rival(trained, tmp_path):
     assert {'evidence', 'co-belief', 'told', 'told, one frame', 'mean of all'} <= rules
     names = list(dict.fromkeys(line['name'] for line in lines))
     assert names == [
-        'clean', 'no rgb', 'no depth', 'noise 0.1', 'noise 0.2', 'noise 0.5', 'rgb_noise:3',
-        'depth_frozen:3',
+        'clean', 'no rgb', 'no depth', 'noise 0.1', 'noise 0.2', 'noise 0.5',
+        'quarter of rgb', 'quarter of depth', 'rgb_noise:3', 'depth_frozen:3',
     ]  # fmt: skip
     by_cell = {(line['name'], line['rule']): line for line in lines}
     alone = by_cell['no depth', 'rgb']['metrics']['mIoU']
     assert by_cell['clean', 'rgb']['metrics']['mIoU'] == pytest.approx(alone)
     assert by_cell['no depth', 'told']['metrics']['mIoU'] == pytest.approx(alone)
     assert 0 <= by_cell['no depth', 'trust']['auroc'] <= 1
+    assert 0 <= by_cell['quarter of depth', 'trust']['map_auroc'] <= 1
     assert 'expected, each missing at 10%' in (tmp_path / 'out/table.md').read_text()
     with Image.open(tmp_path / 'out/failures.png') as picture:
         assert picture.size[0] > 500

@@ -41,6 +41,21 @@ def test_what_fails_is_zero_as_often_as_said_and_the_rest_stays():
     assert not gone.apply(inputs, CHANNELS)[:, 3].any()
 
 
+def test_a_quarter_fails_and_it_is_known_which():
+    inputs = torch.randn(8, 4, 12, 16)
+    first, second = failures_of('part', CHANNELS)
+    assert (first.broken, second.broken) == (('rgb',), ('depth',))
+    found = second.apply(inputs, CHANNELS, seed=3)
+    region = second.region(8, (12, 16), seed=3)
+    assert torch.equal(found[:, 3] == 0, region)
+    torch.testing.assert_close(found[:, :3], inputs[:, :3])
+    assert region.flatten(1).sum(1).tolist() == [6 * 8] * 8
+    assert len({tuple(r.flatten().tolist()) for r in region}) > 1
+    coarse = second.region(8, (6, 8), seed=3)
+    assert torch.equal(coarse.repeat_interleave(2, 1).repeat_interleave(2, 2), region)
+    assert not torch.equal(second.region(8, (12, 16), seed=4), region)
+
+
 def test_noise_has_the_published_size():
     inputs = torch.randn(2, 4, 60, 80)
     for failure in failures_of('nm', CHANNELS):

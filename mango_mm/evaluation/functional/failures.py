@@ -5,6 +5,7 @@
 ``'rmm'``   random-missing: in every subset each value is zero with probability .25, .5 or .75
 ``'nm'``    noisy: on all, salt and pepper on 5, 10 or 20 % of the values, then a Gaussian of
             deviation .1, .2 or .5
+``'part'``  ours: a quarter of the frame, another one in every sample, is zero in one modality
 ==========  =====================================================================================
 
 Source:
@@ -26,7 +27,7 @@ from torch import Tensor
 
 __all__ = ['PROTOCOLS', 'Failure', 'expectation', 'failures_of', 'mean_of']
 
-PROTOCOLS = ('emm', 'rmm', 'nm')
+PROTOCOLS = ('emm', 'rmm', 'nm', 'part')
 RATES = (0.25, 0.5, 0.75)
 NOISE = ((0.05, 0.1), (0.1, 0.2), (0.2, 0.5))
 
@@ -64,6 +65,10 @@ class Failure:
             start += count
             if modality not in self.broken:
                 continue
+            if self.protocol == 'part':
+                size = (int(part.shape[2]), int(part.shape[3]))
+                part.masked_fill_(self.region(len(part), size, seed)[:, None].to(part.device), 0.0)
+                continue
             draws = torch.rand(part.shape, generator=generator).to(part)
             if self.protocol != 'nm':
                 part[draws < self.share] = 0.0
@@ -75,6 +80,25 @@ class Failure:
             noise = torch.randn(part.shape, generator=generator).to(part)
             part.copy_(salted + self.deviation * noise)
         return found
+
+    @staticmethod
+    def region(batch: int, size: tuple[int, int], seed: int = 0) -> Tensor:
+        """Where ``'part'`` breaks a modality, bool (B, H, W).
+
+        Args:
+            batch: B.
+            size: H and W: whole pixels, or windows; the same quarters of the frame.
+            seed: As of :meth:`apply`.
+        """
+        corners = torch.randint(2, (batch, 2), generator=torch.Generator().manual_seed(seed))
+        rows, columns = (_corner(n, half.bool()) for n, half in zip(size, corners.T))
+        return rows[:, :, None] & columns[:, None]
+
+
+def _corner(count: int, half: Tensor) -> Tensor:
+    """The first or the second half of so many rows, bool (B, count)."""
+    place = torch.arange(count)[None] * 2 >= count
+    return place == half[:, None]
 
 
 def failures_of(protocol: str, modalities: Sequence[str]) -> list[Failure]:
@@ -91,6 +115,8 @@ def failures_of(protocol: str, modalities: Sequence[str]) -> list[Failure]:
             Failure(f'noise {deviation}', 'nm', names, share, deviation)
             for share, deviation in NOISE
         ]
+    if protocol == 'part':
+        return [Failure(f'quarter of {m}', 'part', (m,), 0.25) for m in names]
     subsets = [s for size in range(1, len(names) + 1) for s in itertools.combinations(names, size)]
     if protocol == 'emm':
         subsets = [s for s in subsets if len(s) < len(names)]
