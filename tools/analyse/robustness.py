@@ -6,10 +6,11 @@ a flow as baseline: its max-softmax, entropy and Mahalanobis distance are the im
 With --density, the flow fitted for detection joins in.
 
 With --protocol a segmentor is evaluated by the published protocols of failing sensors, emm
-(entire-missing), rmm (random-missing) and nm (noisy), by part (a quarter) and by these kinds; a translator likewise,
-its kinds being frozen sources; a classifier of movies by kinds, on its test split, and by absent
-(it is told that there is no poster or plot). A model that knows whom to trust is beside the rivals
-that share its experts. Then failures.json, table.md and failures.png are written.
+(entire-missing), rmm (random-missing) and nm (noisy), by part (a quarter of the frame) and by these
+kinds; a translator likewise, its kinds being frozen sources; a classifier of movies by kinds, on
+its test split, and by absent (it is told that there is no poster or plot). A model that knows whom
+to trust is beside the rivals that share its experts. Then failures.json, table.md and failures.png
+are written.
 Writes robustness.json, table.md, metric.png and auroc.png.
 
 Example:
