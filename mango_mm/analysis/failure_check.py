@@ -10,12 +10,14 @@ from typing import Any
 from torch import Tensor
 from tqdm import tqdm
 
-from mango_mm.analysis.conditions import PREDICTION, TRUST, Alarms, Condition
+from mango_mm.analysis.conditions import CLEAN, PREDICTION, TRUST, Alarms, Condition
 from mango_mm.apis.open_model import open_model
+from mango_mm.evaluation.functional.calibration import ConfidenceCounts
 from mango_mm.models.trusted_ensemble import trusted_of
 
 __all__ = ['FailureCheck']
 
+FAILING = 'all failures'
 Rules = dict[str, Callable[[], Tensor]]  # what each predicts, asked for only if it is scored
 
 
@@ -65,6 +67,7 @@ class FailureCheck(abc.ABC):
             raise ValueError(f'rules of {config} are {known}; got {unknown}.')
         self.seed, self.rules = seed, known if rules is None else tuple(rules)
         self._alarms = Alarms(self.modalities)
+        self._sure: dict[str, dict[str, list[ConfidenceCounts]]] = {CLEAN: {}, FAILING: {}}
         self._prepare()
 
     def _prepare(self) -> None:  # noqa: B027  # most need nothing
@@ -94,6 +97,25 @@ class FailureCheck(abc.ABC):
         for condition in tqdm(conditions, desc='failures', unit='condition'):
             lines += self.evaluate(condition)
         return lines
+
+    def note_confidence(self, rule: str, condition: Condition, sure: Any, right: Any) -> None:
+        """Keep how sure a rule was, (N,), and whether it was right, (N,), for :meth:`curves`."""
+        group = CLEAN if condition.protocol == CLEAN else FAILING
+        self._sure[group].setdefault(rule, []).append(ConfidenceCounts.of(sure, right))
+
+    def curves(self, rules: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Reliability and risk over coverage of rules, of clean samples and of all failures.
+
+        As :func:`~mango_mm.visualization.trust.draw_calibration` takes them; empty of predictions
+        that are not sure of anything.
+        """
+        found: dict[str, dict[str, Any]] = {}
+        for group, by_rule in self._sure.items():
+            for rule in (r for r in rules if r in by_rule):
+                counts = ConfidenceCounts.sum(by_rule[rule])
+                curves = counts.reliability(), counts.risk_coverage()
+                found.setdefault(group, {})[rule] = curves
+        return found
 
     def scored(self, rules: Rules) -> dict[str, Tensor]:
         """What those rules predict that are scored."""

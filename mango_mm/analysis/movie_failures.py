@@ -103,6 +103,8 @@ class MovieFailures(FailureCheck):
             line = dataclasses.asdict(condition) | {'rule': rule}
             line.pop('failure')
             line['metrics'] = _metrics(p, labels, self._thresholds[rule])
+            sure, right = _confidence(p, labels)
+            self.note_confidence(rule, condition, sure, right)
             line.update(_calibration(p, labels))
             if rule == TRUST and trusts:
                 line.update(self._alarms(condition, trusts))
@@ -188,10 +190,14 @@ def _metrics(scores: Array, labels: Array, thresholds: Array) -> dict[str, float
     }
 
 
+def _confidence(scores: Array, labels: Array) -> tuple[Array, Array]:
+    """How sure every label's yes or no is, and whether it is right."""
+    return np.maximum(scores, 1 - scores).ravel(), ((scores >= 0.5) == (labels > 0)).ravel()
+
+
 def _calibration(scores: Array, labels: Array) -> dict[str, float]:
     """Of every label's yes or no; class-wise: the mean over classes of that of their scores."""
-    sure = np.maximum(scores, 1 - scores).ravel()
-    right = ((scores >= 0.5) == (labels > 0)).ravel()
+    sure, right = _confidence(scores, labels)
     each = [
         calibration.expected_calibration_error(scores[:, c], labels[:, c])
         for c in range(labels.shape[1])

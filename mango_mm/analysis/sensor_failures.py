@@ -266,6 +266,7 @@ class SensorFailures(FailureCheck):
     ) -> dict[str, float]:
         confidence = torch.cat(pixels.confidence)
         sure, right = confidence.double().numpy(), torch.cat(pixels.correct).numpy()
+        self.note_confidence(rule, condition, sure, right)
         found = {
             'ece': calibration.expected_calibration_error(sure, right),
             'classwise_ece': calibration.classwise_calibration_error(

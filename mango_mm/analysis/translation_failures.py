@@ -110,6 +110,7 @@ class TranslationFailures(FailureCheck):
         loader = in_order(copy.deepcopy(self.config.val_dataloader))
         loader['num_workers'], loader['persistent_workers'] = 0, False
         loader.pop('prefetch_factor', None)
+        loader['batch_size'] = max(2, loader['batch_size'])  # the first view is frozen, too
         before: Images | None = None
         for number, batch in enumerate(Runner.build_dataloader(loader)):
             data = self.model.data_preprocessor(batch, training=False)

@@ -12,8 +12,16 @@ from PIL import Image
 
 from mango_mm.visualization.figures import pyplot, save_figure
 
-__all__ = ['colour_trust', 'draw_failures', 'draw_fading', 'draw_trust_bars', 'overlay_trust']
+__all__ = [
+    'colour_trust',
+    'draw_calibration',
+    'draw_failures',
+    'draw_fading',
+    'draw_trust_bars',
+    'overlay_trust',
+]
 
+Curve = tuple[NDArray[Any], NDArray[Any]]
 DOUBTED, TRUSTED = np.array([215, 48, 39]), np.array([26, 152, 80])
 
 
@@ -93,6 +101,36 @@ def draw_failures(
     axis.set_ylabel(metric)
     axis.grid(axis='y', alpha=0.3)
     axis.legend(ncols=min(6, len(rules)), fontsize=8, loc='upper right')
+    save_figure(figure, path)
+
+
+def draw_calibration(
+    groups: Mapping[str, Mapping[str, tuple[Curve, Curve]]], path: str | Path
+) -> None:
+    """A reliability diagram, and risk over coverage, of every group of predictions.
+
+    Args:
+        groups: By title, then by rule: mean confidence and accuracy of bins; coverage and risk.
+        path: The picture (PNG).
+
+    Raises:
+        ValueError: If there is no group.
+    """
+    if not groups:
+        raise ValueError('a picture of calibration needs a group of predictions; got none.')
+    plt = pyplot()
+    figure, axes = plt.subplots(len(groups), 2, figsize=(8, 3.4 * len(groups)), squeeze=False)
+    for (left, right), (title, rules) in zip(axes, groups.items()):
+        left.plot([0, 1], [0, 1], color='0.7', linewidth=1)
+        for rule, (reliability, risk) in rules.items():
+            left.plot(*reliability, marker='o', markersize=3, label=rule)
+            right.plot(*risk, label=rule)
+        left.set(xlabel='confidence', ylabel='accuracy', xlim=(0, 1), ylim=(0, 1))
+        right.set(xlabel='coverage: the surest share', ylabel='risk: share of errors', xlim=(0, 1))
+        for axis in (left, right):
+            axis.set_title(title, fontsize=9)
+            axis.grid(alpha=0.3)
+    axes[0][0].legend(fontsize=8)
     save_figure(figure, path)
 
 

@@ -205,6 +205,8 @@ def test_the_protocols_run_on_it_and_name_every_rival(trained, tmp_path):
     assert 'expected, each missing at 10%' in (tmp_path / 'out/table.md').read_text()
     with Image.open(tmp_path / 'out/failures.png') as picture:
         assert picture.size[0] > 500
+    with Image.open(tmp_path / 'out/calibration.png') as picture:
+        assert picture.size[1] > 600  # clean ones, and failures
     average = ROOT / 'tools/analyse/average_failures.py'
     done = run('unused', average, tmp_path / 'out', tmp_path / 'out', '--out', tmp_path / 'both')
     assert done.returncode == 0, done.stderr[-2000:]

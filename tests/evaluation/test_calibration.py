@@ -6,6 +6,7 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import auc
 
 from mango_mm.evaluation.functional.calibration import (
+    ConfidenceCounts,
     accuracy_at_coverage,
     area_under_risk_coverage,
     classwise_calibration_error,
@@ -33,6 +34,22 @@ def test_bins_are_those_of_scikit_learn(predictions):
     expected = (counts[counts > 0] / 2000 * abs(accuracy - sure)).sum()
     assert expected_calibration_error(confidence, correct) == pytest.approx(expected)
     assert expected_calibration_error(np.ones(5), np.ones(5)) == 0
+
+
+def test_counts_that_are_added_are_those_of_all_predictions(predictions):
+    confidence, correct = predictions
+    halves = (slice(0, 700), slice(700, None))
+    parts = [ConfidenceCounts.of(confidence[s], correct[s]) for s in halves]
+    both = ConfidenceCounts.sum(parts)
+    sure, accuracy = both.reliability()
+    bins = reliability_bins(confidence, correct)
+    np.testing.assert_allclose(sure, [b['confidence'] for b in bins])
+    np.testing.assert_allclose(accuracy, [b['accuracy'] for b in bins])
+    coverage, risk = both.risk_coverage()
+    expected = np.interp(coverage, *risk_coverage(confidence, correct))
+    np.testing.assert_allclose(risk[coverage > 0.05], expected[coverage > 0.05], atol=5e-3)
+    assert coverage[-1] == 1
+    assert risk[-1] == pytest.approx(1 - correct.mean())
 
 
 def test_class_wise_errors_are_a_mean_over_classes():

@@ -9,8 +9,8 @@ With --protocol a segmentor is evaluated by the published protocols of failing s
 (entire-missing), rmm (random-missing) and nm (noisy), by part (a quarter of the frame) and by these
 kinds; a translator likewise, its kinds being frozen sources; a classifier of movies by kinds, on
 its test split, and by absent (it is told that there is no poster or plot). A model that knows whom
-to trust is beside the rivals that share its experts. Then failures.json, table.md and failures.png
-are written.
+to trust is beside the rivals that share its experts. Then failures.json, table.md, failures.png and
+calibration.png (reliability, risk over coverage) are written.
 Writes robustness.json, table.md, metric.png and auroc.png.
 
 Example:
@@ -41,7 +41,7 @@ from mango_mm.apis import load_config
 from mango_mm.apis.command import Parser, non_negative_int, positive_int, run_tool
 from mango_mm.evaluation.functional.failures import PROTOCOLS
 from mango_mm.visualization.robustness import draw_severities
-from mango_mm.visualization.trust import draw_failures
+from mango_mm.visualization.trust import draw_calibration, draw_failures
 
 Lines = list[dict[str, Any]]
 DEFAULT = [1, 2, 3, 4, 5]
@@ -106,6 +106,7 @@ def run_protocols(args: Any) -> None:
     if args.baseline:
         pairs.append((args.names[1], *args.baseline))
     lines: Lines = []
+    calibration: dict[str, Any] = {}
     count = 0
     try:
         for name, config, checkpoint in pairs:
@@ -116,6 +117,9 @@ def run_protocols(args: Any) -> None:
             severities = check.SEVERITIES if args.severities == DEFAULT else args.severities
             found = check.run(check.conditions(args.protocol, args.kinds, severities))
             count = max(count, len(check.modalities))
+            told = name if args.baseline else ''
+            for group, curves in check.curves(SHOWN).items():
+                calibration[f'{told} {group}'.strip()] = curves
             lines += [{'model': name, **line} for line in found]
     except (TypeError, ValueError, FileNotFoundError) as error:
         raise SystemExit(str(error)) from error
@@ -126,6 +130,8 @@ def run_protocols(args: Any) -> None:
     first = [line for line in lines if line['model'] == args.names[0]]
     rules = [r for r in SHOWN if any(line['rule'] == r for line in first)]
     draw_failures(first, rules, args.out / 'failures.png', metric=headline(lines[0]['metrics']))
+    if calibration:  # an image is not sure of anything
+        draw_calibration(calibration, args.out / 'calibration.png')
     print(table)
     print(f'written to {args.out}')
 

@@ -5,12 +5,15 @@ N predictions of C classes; confidences and probabilities in [0, 1].
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    'ConfidenceCounts',
     'accuracy_at_coverage',
     'area_under_risk_coverage',
     'classwise_calibration_error',
@@ -21,6 +24,51 @@ __all__ = [
 ]
 
 Array = NDArray[Any]
+FINE = 1500  # bins of counts that are added up; a multiple of the 15 of a diagram
+
+
+@dataclasses.dataclass(frozen=True)
+class ConfidenceCounts:
+    """Confidences in fine bins: of any number of predictions, and can be added.
+
+    Attributes:
+        count: Predictions in each bin, (1500,).
+        confidence: Sum of their confidences.
+        correct: How many are right.
+    """
+
+    count: Array
+    confidence: Array
+    correct: Array
+
+    @classmethod
+    def of(cls, confidence: Array, correct: Array) -> ConfidenceCounts:
+        """Of predictions, (N,) each; see :func:`reliability_bins`."""
+        confidence, correct = _checked(confidence, correct)
+        places = np.minimum((confidence * FINE).astype(int), FINE - 1)
+        sums = (np.bincount(places, w, FINE) for w in (None, confidence, correct))
+        return cls(*(np.asarray(s, float) for s in sums))
+
+    @classmethod
+    def sum(cls, parts: Iterable[ConfidenceCounts]) -> ConfidenceCounts:
+        """All of them together."""
+        known = [*parts]
+        fields = [f.name for f in dataclasses.fields(cls)]
+        return cls(*(np.sum([getattr(p, name) for p in known], axis=0) for name in fields))
+
+    def reliability(self, bins: int = 15) -> tuple[Array, Array]:
+        """Mean confidence and accuracy of the bins that have predictions."""
+        count, sure, right = (
+            x.reshape(bins, -1).sum(axis=1) for x in (self.count, self.confidence, self.correct)
+        )
+        seen = count > 0
+        return sure[seen] / count[seen], right[seen] / count[seen]
+
+    def risk_coverage(self) -> tuple[Array, Array]:
+        """As :func:`risk_coverage`, predictions of one fine bin being taken together."""
+        count, right = self.count[::-1].cumsum(), self.correct[::-1].cumsum()
+        seen = count > 0
+        return count[seen] / count[-1], 1 - right[seen] / count[seen]
 
 
 def reliability_bins(confidence: Array, correct: Array, bins: int = 15) -> list[dict[str, float]]:
