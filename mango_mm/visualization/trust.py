@@ -100,7 +100,9 @@ def draw_failures(
     axis.set_xticks(np.arange(len(names)) + 0.4 - width / 2, names, rotation=40, ha='right')
     axis.set_ylabel(metric)
     axis.grid(axis='y', alpha=0.3)
-    axis.legend(ncols=min(6, len(rules)), fontsize=8, loc='upper right')
+    axis.legend(
+        ncols=min(6, len(rules)), fontsize=8, loc='lower right', bbox_to_anchor=(1, 1), frameon=False
+    )
     save_figure(figure, path)
 
 
