@@ -91,8 +91,14 @@ def mix(probabilities: Tensor, weights: Tensor) -> Tensor:
 
     Args:
         probabilities: (K, B, C, ...). Where a weight is 0 they may be anything, NaN too.
-        weights: (B, K).
+        weights: (B, K), or of windows, (B, K, h, w), which are interpolated to the predictions.
     """
+    if weights.dim() == 4:
+        maps = torch.nn.functional.interpolate(
+            weights.to(probabilities), probabilities.shape[-2:], mode='bilinear'
+        )
+        share = maps.transpose(0, 1)[:, :, None]
+        return (share * probabilities.masked_fill(share == 0, 0.0)).sum(dim=0)
     shape = (*weights.T.shape, *(1,) * (probabilities.dim() - 2))
     share = weights.T.reshape(shape).to(probabilities)
     return (share * probabilities.masked_fill(share == 0, 0.0)).sum(dim=0)

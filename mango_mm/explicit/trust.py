@@ -70,6 +70,8 @@ class TrustOutput:
         alarm: Whether P(ok | x) < 1/2, bool (B,).
         score: Log-odds of anything but ``ok``, (B,); the alarm is raised above 0.
         maps: As ``trust``, of every window, (B, M, h, w).
+        shows: That a window shows a state if it is the sample's, each as likely before it is
+            looked at, (B, S, h, w): a sensor may be broken in a part of what it sees. 1 of ``ok``.
     """
 
     states: Tensor
@@ -77,6 +79,7 @@ class TrustOutput:
     alarm: Tensor
     score: Tensor
     maps: Tensor
+    shows: Tensor
 
 
 class SensorTrust(nn.Module):
@@ -253,10 +256,12 @@ class SensorTrust(nn.Module):
         bits = self._subset(seen & finite)
         odds = self._sample_odds(own, information, seen & finite)
         local = self._window_odds(windows, information, seen & finite)
+        local[..., 1 : 1 + bad.shape[1]].masked_fill_(bad[:, None], torch.inf)
+        shows = local.sigmoid()
+        shows[..., 0] = 1.0
         odds[:, 1:] -= self.prior[bits][:, None]
         local[..., 1:] -= self.window_prior[bits][:, None, None]
         odds[:, 1 : 1 + bad.shape[1]].masked_fill_(bad, torch.inf)
-        local[..., 1 : 1 + bad.shape[1]].masked_fill_(bad[:, None], torch.inf)
         states, by_window = probabilities(odds), probabilities(local)
         score = anything_but_ok(odds)
         maps = self._trust(by_window, seen[:, None]).transpose(1, 2).unflatten(2, self.grid)
@@ -266,6 +271,7 @@ class SensorTrust(nn.Module):
             alarm=score > 0,
             score=score.float(),
             maps=maps.float(),
+            shows=shows.transpose(1, 2).unflatten(2, self.grid).float(),
         )
 
     def _trust(self, states: Tensor, present: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from mango_mm.explicit.trust import SensorTrust, TrustOutput
 
 __all__ = ['TrustedEnsemble', 'check_trust', 'describe_tokens', 'trust_of_sample', 'trusted_of']
 
-ACTS = ('alarm', 'posterior')
+ACTS = ('alarm', 'windows', 'posterior')
 
 
 def describe_tokens(tokens: Tensor, mask: Tensor) -> Tensor:
@@ -39,8 +39,11 @@ class TrustedEnsemble(nn.Module):
 
     The posterior's prior is set so that the alarm is rarely false: P(ok | x) is 1/2 at the edge of
     what is usual, and so too low for most of what is. A prediction that followed it would always
-    give some weight to failures that are not there. So with ``act='alarm'`` a sample without an
-    alarm is predicted by the weights of `ok`, and one with an alarm by the posterior.
+    give some weight to failures that are not there. So a sample without an alarm is predicted by
+    the weights of `ok`, and one with an alarm by the posterior: everywhere (``act='alarm'``), or
+    where a window shows the state (``'windows'``), for a sensor may be broken in a part of what it
+    sees. Of state s a window then has the weight P(s | x) q(s), q its own posterior of s against
+    `ok` at even odds, and `ok` has the rest.
 
     Before ``TrustHook`` has fitted and calibrated it, at the end of a training, every prediction
     of what a sample has counts alike, and nothing is said of trust.
@@ -50,7 +53,8 @@ class TrustedEnsemble(nn.Module):
         features: The same as in :class:`~mango_mm.explicit.trust.SensorTrust`.
         grid: Likewise.
         values: Predictions are numbers (a regression, an image), not probabilities.
-        act: ``'alarm'``, or ``'posterior'``: every sample is predicted by its posterior.
+        act: ``'windows'``, of predictions without height and width the same as ``'alarm'``; or
+            ``'posterior'``: every sample is predicted by its posterior.
         **trust: Its other options.
 
     Raises:
@@ -66,7 +70,7 @@ class TrustedEnsemble(nn.Module):
         grid: Sequence[int],
         *,
         values: bool = False,
-        act: str = 'alarm',
+        act: str = 'windows',
         **trust: Any,
     ) -> None:
         super().__init__()
@@ -121,7 +125,7 @@ class TrustedEnsemble(nn.Module):
         if self.trust.calibrated:
             found = self.trust(described, present)
             states = found.states
-            if self.act == 'alarm':
+            if self.act != 'posterior':
                 works = torch.zeros_like(states)
                 works[:, 0] = 1.0
                 states = torch.where(found.alarm[:, None], states, works)
@@ -130,7 +134,20 @@ class TrustedEnsemble(nn.Module):
                 len(probabilities[0]), len(state_names(self.modalities))
             )
             states[:, 0] = 1.0
-        return mix(torch.stack(list(probabilities)), self.weights(states, present)), found
+        stacked = torch.stack(list(probabilities))
+        if found is None or self.act != 'windows' or stacked.dim() < 5:
+            return mix(stacked, self.weights(states, present)), found
+        return mix(stacked, self._by_window(states, found.shows, present)), found
+
+    def _by_window(self, states: Tensor, shows: Tensor, present: Tensor | None) -> Tensor:
+        """Weights of every prediction in every window, (B, K, h, w)."""
+        share = states[:, 1:, None, None] * shows[:, 1:]
+        local = torch.cat([1 - share.sum(dim=1, keepdim=True), share], dim=1)
+        rows = local.permute(0, 2, 3, 1).flatten(0, 2)
+        windows = shows.shape[2] * shows.shape[3]
+        there = None if present is None else present.repeat_interleave(windows, dim=0)
+        found = self.weights(rows, there)
+        return found.unflatten(0, (len(states), *shows.shape[2:])).permute(0, 3, 1, 2)
 
 
 def trust_of_sample(trust: TrustOutput, index: int, modalities: Sequence[str]) -> dict[str, Any]:

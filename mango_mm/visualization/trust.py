@@ -101,7 +101,11 @@ def draw_failures(
     axis.set_ylabel(metric)
     axis.grid(axis='y', alpha=0.3)
     axis.legend(
-        ncols=min(6, len(rules)), fontsize=8, loc='lower right', bbox_to_anchor=(1, 1), frameon=False
+        ncols=min(6, len(rules)),
+        fontsize=8,
+        loc='lower right',
+        bbox_to_anchor=(1, 1),
+        frameon=False,
     )
     save_figure(figure, path)
 
