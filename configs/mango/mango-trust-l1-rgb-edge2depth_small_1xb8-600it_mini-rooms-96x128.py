@@ -2,7 +2,7 @@
 
 Run:     python tools/train.py configs/mango/mango-trust-l1-rgb-edge2depth_small_1xb8-600it_mini-rooms-96x128.py
 Needs:   data/mini_taskonomy: python tools/prepare/mini_rooms.py data/mini_taskonomy --taskonomy --train 300
-Ours:    not measured
+Ours:    MAE / MSE / RMSE on [-1, 1] 0.0222 / 0.0009 / 0.0294, one seed (0), 240 + 60 frames to train, 60 to validate; docs/trust.md
 """
 
 _base_ = './mango-l1-rgb-edge2depth_small_1xb8-600it_mini-rooms-96x128.py'
