@@ -191,7 +191,7 @@ def test_overrides_that_are_known_pass_and_arguments_of_classes_too():
     for key, message in (
         ('model.decode_head.trust.rates', "'rate' is meant"),
         ('model.decode_head.trust.modalities', 'no key'),
-        ('model.neck.fusion.layers.gate', "'gate_init' is meant"),
+        ('model.neck.fusion.layers.clampp', "'clamp' is meant"),
         ('model.test_cfg.crop', 'no key'),
     ):
         with pytest.raises(KeyError, match=message):
