@@ -14,6 +14,7 @@ __all__ = [
     'loads_inputs',
     'name_of',
     'plain_training_loader',
+    'without_workers',
 ]
 
 LABELS = ('LoadSegmentation', 'LoadAnnotations')
@@ -82,6 +83,13 @@ def in_order(loader: Any, **changes: Any) -> dict[str, Any]:
     return {**plain, 'sampler': {'type': 'DefaultSampler', 'shuffle': False}, **changes}
 
 
+def without_workers(loader: dict[str, Any]) -> dict[str, Any]:
+    """The config of a loader, changed to one that reads in this process."""
+    loader['num_workers'], loader['persistent_workers'] = 0, False
+    loader.pop('prefetch_factor', None)
+    return loader
+
+
 def plain_training_loader(config: Any) -> dict[str, Any]:
     """The validation loader over the training data: every sample once, without augmentation."""
     loader = in_order(config.val_dataloader)
@@ -115,6 +123,4 @@ def held_out_loader(config: Any, count: int, *, kept: bool) -> dict[str, Any]:
         inside = inside['dataset']
     part = (None, -count) if kept else (-count, None)
     loader['dataset'] = {'type': 'mango_mm.DatasetPart', 'part': part, 'dataset': inside}
-    loader['num_workers'], loader['persistent_workers'] = 0, False
-    loader.pop('prefetch_factor', None)
-    return loader
+    return without_workers(loader)

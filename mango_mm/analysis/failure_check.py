@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from mango_mm.analysis.conditions import CLEAN, PREDICTION, TRUST, Alarms, Condi
 from mango_mm.apis.open_model import open_model
 from mango_mm.evaluation.functional.calibration import ConfidenceCounts
 from mango_mm.models.trusted_ensemble import trusted_of
+from mango_mm.pipelines import in_order, without_workers
 
 __all__ = ['FailureCheck']
 
@@ -97,6 +99,10 @@ class FailureCheck(abc.ABC):
         for condition in tqdm(conditions, desc='failures', unit='condition'):
             lines += self.evaluate(condition)
         return lines
+
+    def plain_loader(self, split: str) -> dict[str, Any]:
+        """Config of a loader of a split: in order, in this process; free to be changed."""
+        return without_workers(in_order(copy.deepcopy(self.config[f'{split}_dataloader'])))
 
     def note_confidence(self, rule: str, condition: Condition, sure: Any, right: Any) -> None:
         """Keep how sure a rule was, (N,), and whether it was right, (N,), for :meth:`curves`."""

@@ -12,7 +12,6 @@ samples; everything else is on the test split.
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -41,7 +40,6 @@ from mango_mm.explicit import rivals
 from mango_mm.explicit.trust import TrustOutput
 from mango_mm.models.classifiers.multimodal_classifier import FUSED
 from mango_mm.models.trusted_ensemble import TrustedEnsemble
-from mango_mm.pipelines import in_order
 
 __all__ = ['MovieFailures']
 
@@ -166,9 +164,7 @@ class MovieFailures(FailureCheck):
         }
 
     def _loader(self, split: str, condition: Condition) -> Any:
-        loader = in_order(copy.deepcopy(self.config[f'{split}_dataloader']))
-        loader['num_workers'], loader['persistent_workers'] = 0, False
-        loader.pop('prefetch_factor', None)
+        loader = self.plain_loader(split)
         if condition.protocol == KINDS:
             dataset = loader['dataset']
             kind = condition.name.partition(':')[0]

@@ -42,7 +42,7 @@ from mango_mm.evaluation.functional.detection import auroc
 from mango_mm.evaluation.functional.failures import PROTOCOLS, failures_of
 from mango_mm.explicit import rivals
 from mango_mm.explicit.trust import TrustOutput
-from mango_mm.pipelines import held_out_loader, in_order
+from mango_mm.pipelines import held_out_loader
 
 __all__ = ['SensorFailures']
 
@@ -300,9 +300,7 @@ class SensorFailures(FailureCheck):
         return {'map_auroc': auroc(scores[~labels].tolist(), scores[labels].tolist())}
 
     def _loader(self, condition: Condition) -> Any:
-        loader = in_order(copy.deepcopy(self.config.val_dataloader))
-        loader['num_workers'], loader['persistent_workers'] = 0, False
-        loader.pop('prefetch_factor', None)
+        loader = self.plain_loader('val')
         if condition.protocol == KINDS:
             pipeline = loader['dataset']['pipeline']
             units = {m: unit_of(self.model.data_preprocessor, m) for m in self.modalities}

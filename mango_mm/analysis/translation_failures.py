@@ -10,7 +10,6 @@ A model of another kind has one rule, ``prediction``. Scores are errors on [-1, 
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -27,7 +26,6 @@ from mango_mm.evaluation.functional.failures import PROTOCOLS, failures_of
 from mango_mm.explicit import rivals
 from mango_mm.explicit.trust import TrustOutput
 from mango_mm.models.trusted_ensemble import TrustedEnsemble
-from mango_mm.pipelines import in_order
 
 __all__ = ['TranslationFailures']
 
@@ -107,9 +105,7 @@ class TranslationFailures(FailureCheck):
         return found
 
     def _predictions(self, condition: Condition) -> Iterator[Any]:
-        loader = in_order(copy.deepcopy(self.config.val_dataloader))
-        loader['num_workers'], loader['persistent_workers'] = 0, False
-        loader.pop('prefetch_factor', None)
+        loader = self.plain_loader('val')
         loader['batch_size'] = max(2, loader['batch_size'])  # the first view is frozen, too
         before: Images | None = None
         for number, batch in enumerate(Runner.build_dataloader(loader)):
