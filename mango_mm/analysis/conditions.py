@@ -42,6 +42,12 @@ class Condition:
     failure: Failure | None = None
     seen: bool = True
 
+    def line(self, rule: str) -> dict[str, Any]:
+        """What a result of a rule begins with: all of it but the failure, which is no JSON."""
+        found = dataclasses.asdict(self) | {'rule': rule}
+        del found['failure']
+        return found
+
 
 def chosen_kinds(
     kinds: Sequence[str] | None, known: Mapping[str, Any], severities: Sequence[int]

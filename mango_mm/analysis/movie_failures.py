@@ -12,7 +12,6 @@ samples; everything else is on the test split.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
@@ -98,8 +97,7 @@ class MovieFailures(FailureCheck):
         scores, labels, trusts = self._scores('test', condition)
         found = []
         for rule, p in scores.items():
-            line = dataclasses.asdict(condition) | {'rule': rule}
-            line.pop('failure')
+            line = condition.line(rule)
             line['metrics'] = _metrics(p, labels, self._thresholds[rule])
             sure, right = _confidence(p, labels)
             self.note_confidence(rule, condition, sure, right)

@@ -139,8 +139,7 @@ class SensorFailures(FailureCheck):
                 trusts.append(trust)
         found = []
         for name, evaluator in evaluators.items():
-            line = dataclasses.asdict(condition) | {'rule': name}
-            line.pop('failure')
+            line = condition.line(name)
             metrics = evaluate_quietly(evaluator, len(loader.dataset))
             line['metrics'] = {k: float(v) for k, v in metrics.items()}
             line.update(self._calibration(name, condition, pixels[name], classwise[name]))

@@ -10,7 +10,6 @@ A model of another kind has one rule, ``prediction``. Scores are errors on [-1, 
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
@@ -97,8 +96,7 @@ class TranslationFailures(FailureCheck):
                 trusts.append(trust)
         found = []
         for rule, total in sums.items():
-            line = dataclasses.asdict(condition) | {'rule': rule, 'metrics': total.errors()}
-            line.pop('failure')
+            line = condition.line(rule) | {'metrics': total.errors()}
             if rule == TRUST and trusts:
                 line.update(self._alarms(condition, trusts))
             found.append(line)
