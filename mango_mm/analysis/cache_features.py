@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from mango_mm.analysis.degraded_pipeline import frame_degradation, unit_of, with_degradation
+from mango_mm.apis.open_model import model_config
 from mango_mm.apis.run import load_config
 from mango_mm.checkpoints import load_weights
 from mango_mm.datasets.cached_features import (
@@ -87,10 +88,8 @@ def cache_features(
         )
     read = load_config(config, options=options)
     init_default_scope(read.get('default_scope', 'mmengine'))
-    if read.get('data_preprocessor') is not None:  # as mmengine's Runner does
-        read.model.setdefault('data_preprocessor', read.data_preprocessor)
     with quiet_hosts():
-        model: Any = MODELS.build(read.model)
+        model: Any = MODELS.build(model_config(read))
     if not hasattr(model, 'frozen_weights'):
         raise TypeError(
             'features are cached of a MultimodalEncoderDecoder or a MultimodalClassifier; the '

@@ -16,6 +16,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import save_checkpoint
 
+from mango_mm.apis.open_model import model_config
 from mango_mm.apis.run import hold_out_for_trust, load_config, use_feature_cache
 from mango_mm.checkpoints import find_checkpoint, load_safely
 from mango_mm.engine.console_runner import quiet_hosts
@@ -61,7 +62,7 @@ def calibrate_trust(
     use_feature_cache(read)
     hold_out_for_trust(read)
     with quiet_hosts():
-        model = MODELS.build(_model_of(read))
+        model = MODELS.build(model_config(read))
     ensemble: TrustedEnsemble = model.trusted_ensemble
     _load(model, ensemble, path)
     TrustHook(**settings).fit_model(model.eval(), read)
@@ -79,13 +80,6 @@ def _settings(config: Config, changed: Mapping[str, Any]) -> dict[str, Any]:
         config.custom_hooks = [*hooks, found]
     found.update(changed)
     return {k: v for k, v in found.items() if k != 'type'}
-
-
-def _model_of(config: Config) -> Any:
-    preprocessor = config.get('data_preprocessor')
-    if preprocessor is not None:  # as mmengine's Runner does
-        config.model.setdefault('data_preprocessor', preprocessor)
-    return config.model
 
 
 def _load(model: torch.nn.Module, ensemble: TrustedEnsemble, path: str) -> None:

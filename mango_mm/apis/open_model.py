@@ -16,7 +16,7 @@ from mango_mm.models.trusted_ensemble import check_trust
 from mango_mm.registry import MODELS
 from mango_mm.zoo import find_model, is_model_name
 
-__all__ = ['open_model']
+__all__ = ['model_config', 'open_model']
 
 
 def open_model(
@@ -49,10 +49,7 @@ def open_model(
         checkpoint = find_model(str(config)).checkpoint
     read = load_config(config, options=options)
     init_default_scope(read.get('default_scope', 'mmengine'))
-    given = read.model
-    preprocessor = read.get('data_preprocessor')
-    if preprocessor is not None:  # as mmengine's Runner does
-        given.setdefault('data_preprocessor', preprocessor)
+    given = model_config(read)
     if checkpoint is None and 'student' in given:  # its teachers are checkpoints, too
         given = {'data_preprocessor': given.get('data_preprocessor'), **given.student}
         given = {k: v for k, v in given.items() if v is not None}
@@ -67,6 +64,13 @@ def open_model(
         load_weights(model, checkpoint)
         check_trust(model, checkpoint)
     return read, getattr(model, 'student', model).to(device).eval()
+
+
+def model_config(config: Config) -> Any:
+    """A config's model with the data preprocessor at its top, as mmengine's Runner has it."""
+    if config.get('data_preprocessor') is not None:
+        config.model.setdefault('data_preprocessor', config.data_preprocessor)
+    return config.model
 
 
 def _drop_pretrained(model: Any) -> None:
