@@ -25,6 +25,7 @@ from mango_mm.visualization.curves import read_scalars
 __all__ = ['Run', 'compare', 'options_of', 'render_table']
 
 SUBSET = '/'  # MissingModalityHook reports rgb/mIoU: the metric with RGB alone
+SEED = '{seed}'  # in an option, or in what a suite needs
 TESTED = 'tested.json'
 # glibc gives every larger tensor back to the kernel and takes it again: a sixth of the time of a
 # training on a CPU.
@@ -45,7 +46,8 @@ class Run:
     Attributes:
         name: Of the row.
         config: The config file.
-        options: Overrides. ``{NAME}`` stands for the work dir of a run named in ``after``.
+        options: Overrides. ``{NAME}`` stands for the work dir of a run named in ``after``,
+            ``{seed}`` for the seed.
         after: Runs that have to be through before, of the same seed: teachers, pretraining.
         reports: Whether it validates; a pretraining need not, and is no row of the table.
 
@@ -307,7 +309,7 @@ def _title(key: str) -> str:
 def _filled(option: str, after: Sequence[str], out: Path, seed: int) -> str:
     for name in after:
         option = option.replace(f'{{{name}}}', str((out / name / f'seed{seed}').resolve()))
-    return option
+    return option.replace(SEED, str(seed))
 
 
 def _train(arguments: list[str]) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from mango_mm.comparison.compare import Run
+from mango_mm.comparison.compare import SEED, Run
 from mango_mm.files import component
 
 __all__ = ['Suite', 'load_suite']
@@ -31,7 +32,8 @@ class Suite:
         headline: The metric that is drawn.
         test_best: See :func:`~mango_mm.comparison.compare.compare`.
         baseline: The row to which paired differences are taken; empty: none.
-        needs: Files that must exist, each with the command that makes it.
+        needs: Files that must exist, each with the command that makes it; of every seed, where
+            ``{seed}`` stands in the name.
     """
 
     title: str
@@ -42,6 +44,15 @@ class Suite:
     test_best: bool = False
     baseline: str = ''
     needs: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def needed(self, seeds: Sequence[int]) -> list[tuple[Path, list[str]]]:
+        """What these seeds need, in order: a file and the words of the command that makes it."""
+        found = {
+            path.replace(SEED, str(seed)): command.replace(SEED, str(seed))
+            for seed in seeds
+            for path, command in self.needs.items()
+        }
+        return [(Path(path), shlex.split(command)) for path, command in found.items()]
 
 
 def load_suite(path: str | Path) -> Suite:

@@ -18,6 +18,7 @@ Options of one run follow its config: --run NAME=CONFIG:model.neck.nll_weight=0
 import argparse
 import dataclasses
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -65,14 +66,16 @@ def suite_of(args: argparse.Namespace) -> Suite:
         raise SystemExit(f'{error} Suites that come along: {known}.') from error
 
 
-def make_data(suite: Suite) -> None:
-    """Run the commands that make the suite's data, where it is not there."""
-    for path, command in suite.needs.items():
-        if not Path(path).exists():
-            print(f'{path} does not exist: {command}', flush=True)
-            words = [sys.executable if w == 'python' else w for w in command.split()]
-            if subprocess.run(words).returncode or not Path(path).exists():
-                raise SystemExit(f'{path} is needed, and this did not make it: {command}')
+def make_data(suite: Suite, seeds: list[int]) -> None:
+    """Run the commands that make what the suite needs, where it is not there."""
+    for path, command in suite.needed(seeds):
+        if not path.exists():
+            print(f'{path} does not exist: {shlex.join(command)}', flush=True)
+            words = [sys.executable if w == 'python' else w for w in command]
+            if subprocess.run(words).returncode or not path.exists():
+                raise SystemExit(
+                    f'{path} is needed, and this did not make it: {shlex.join(command)}'
+                )
 
 
 def own_options(run: Run) -> dict[str, object]:
@@ -150,7 +153,7 @@ def main() -> None:
     if not runs:
         raise SystemExit(f'--only must name some of {[run.name for run in suite.runs]}.')
     seeds = args.seeds or list(suite.seeds)
-    make_data(suite)
+    make_data(suite, seeds)
     options = [*suite.options, *args.cfg_options]
     if not args.allow_new_keys:
         for run in runs:
