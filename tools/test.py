@@ -7,10 +7,9 @@ Examples:
 
 import os
 
-from mmengine.config import DictAction
-
 from mango_mm.apis import leave_process_group, test
 from mango_mm.apis.command import Parser, non_negative_int, run_tool
+from mango_mm.apis.dict_action import DictAction
 
 
 def main() -> None:

@@ -314,15 +314,14 @@ def _filled(option: str, after: Sequence[str], out: Path, seed: int) -> str:
 
 def _train(arguments: list[str]) -> None:
     """The child process: config, work dir, what to report, overrides."""
-    from mmengine.config import DictAction
-
+    from mango_mm.apis.dict_action import parse_value
     from mango_mm.apis.run import load_config, run_test, train
 
     config, work_dir, how, overrides = arguments
     options = {}
     for override, literal in json.loads(overrides).items():
         key, _, value = override.partition('=')
-        options[key] = value if literal else DictAction._parse_iterable(value)
+        options[key] = value if literal else parse_value(value)
     # A child of a parent that was killed a moment ago may still be in there.
     with locked(Path(work_dir) / '.lock', f'the work dir {work_dir}', wait=True):
         resume = (Path(work_dir) / 'last_checkpoint').exists()

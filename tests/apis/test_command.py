@@ -1,5 +1,6 @@
 """Every tool, called wrongly: one line, status 2, nothing begun."""
 
+import argparse
 import importlib.util
 import os
 import re
@@ -9,6 +10,7 @@ import pytest
 from rooms import MANGO, ROOT, make_rooms
 
 from mango_mm.apis import command, load_config
+from mango_mm.apis.dict_action import DictAction
 from mango_mm.apis.overrides import check_counts, check_keys, check_model_name
 
 TOOLS = sorted(
@@ -212,3 +214,13 @@ def test_a_model_whose_name_the_host_has_too_must_say_whose_it_is():
         check_model_name(config)
     config.model.type = 'EncoderDecoder'
     check_model_name(config)
+
+
+def test_an_override_keeps_the_spaces_of_a_path():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    given = ['a=dir of mine/x.pth', 'b="[1, 2]"', 'c=(1, a)', 'd=.5', 'e=None', "f='x y'", 'g=1,2']
+    assert parser.parse_args(['--cfg-options', *given]).cfg_options == {
+        'a': 'dir of mine/x.pth', 'b': [1, 2], 'c': (1, 'a'), 'd': 0.5, 'e': None, 'f': 'x y',
+        'g': [1, 2],
+    }  # fmt: skip

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from mmengine.config import DictAction
 from rooms import ROOT
 
 from mango_mm.apis import load_config
+from mango_mm.apis.dict_action import parse_value
 from mango_mm.comparison.columns import METRICS
 from mango_mm.comparison.compare import _check
 from mango_mm.comparison.cost import measure_costs
@@ -38,14 +38,14 @@ def test_every_run_of_a_suite_is_a_config_that_takes_its_options(path):
     iterations = set()
     for run in suite.runs:
         plain = [o.split('=', 1) for o in suite.options if not o.startswith(('val_', 'test_'))]
-        given = {k: DictAction._parse_iterable(v) for k, v in plain}  # as the tool does
+        given = {k: parse_value(v) for k, v in plain}  # as the tool does
         config = load_config(run.config, options=given, new_keys=False)
         iterations.add(int(config.train_cfg.max_iters))
         before = load_config(run.config).to_dict()
         own = [o for o in run.options if '{' not in o]
         load_config(
             run.config,
-            options={k: DictAction._parse_iterable(v) for k, v in (o.split('=', 1) for o in own)},
+            options={k: parse_value(v) for k, v in (o.split('=', 1) for o in own)},
             new_keys=False,
         )
         for option in set(run.options) - set(own):

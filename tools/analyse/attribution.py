@@ -19,11 +19,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-from mmengine.config import DictAction
 from tqdm import tqdm
 
 from mango_mm.analysis.attribution import Attribution, Explanation
 from mango_mm.apis.command import Parser, positive_int, run_tool
+from mango_mm.apis.dict_action import DictAction
 from mango_mm.models.tasks import SegmentationTask
 from mango_mm.visualization.attribution import draw_attributions, draw_shares
 from mango_mm.visualization.domains import modality_images

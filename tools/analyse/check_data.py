@@ -7,10 +7,9 @@ Example:
         configs/mango/mango-l2_small_1xb8-600it_mini-rooms-72x96.py
 """
 
-from mmengine.config import DictAction
-
 from mango_mm.analysis.check_data import SPLITS, check_data
 from mango_mm.apis.command import Parser, run_tool
+from mango_mm.apis.dict_action import DictAction
 
 
 def main() -> None:

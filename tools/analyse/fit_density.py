@@ -11,10 +11,9 @@ Example:
 
 from pathlib import Path
 
-from mmengine.config import DictAction
-
 from mango_mm.analysis.fit_density import fit_density, save_density
 from mango_mm.apis.command import Parser, non_negative_int, positive_int, run_tool
+from mango_mm.apis.dict_action import DictAction
 
 
 def main() -> None:

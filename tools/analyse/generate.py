@@ -10,10 +10,9 @@ Example:
 
 from pathlib import Path
 
-from mmengine.config import DictAction
-
 from mango_mm.analysis.generation import generate
 from mango_mm.apis.command import Parser, non_negative_int, positive_int, run_tool
+from mango_mm.apis.dict_action import DictAction
 
 
 def main() -> None:

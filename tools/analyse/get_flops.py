@@ -11,10 +11,10 @@ Example:
 from __future__ import annotations
 
 import torch
-from mmengine.config import DictAction
 from mmengine.logging import MMLogger
 
 from mango_mm.apis.command import Parser, positive_int, run_tool
+from mango_mm.apis.dict_action import DictAction
 from mango_mm.apis.open_model import open_model
 from mango_mm.benchmarking.measuring import count_flops
 from mango_mm.comparison.cost import measure_costs

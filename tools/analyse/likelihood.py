@@ -18,10 +18,9 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import DictAction
-
 from mango_mm.analysis.likelihood import SampleLikelihood, measure_likelihood
 from mango_mm.apis.command import Parser, positive_int, run_tool
+from mango_mm.apis.dict_action import DictAction
 from mango_mm.visualization import draw_histogram, draw_maps
 from mango_mm.visualization.domains import modality_images
 

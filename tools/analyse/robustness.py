@@ -28,8 +28,6 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import DictAction
-
 from mango_mm.analysis.conditions import ABSENT, KINDS
 from mango_mm.analysis.failure_check import FailureCheck
 from mango_mm.analysis.failure_tables import render_failures
@@ -39,6 +37,7 @@ from mango_mm.analysis.sensor_failures import SensorFailures
 from mango_mm.analysis.translation_failures import TranslationFailures
 from mango_mm.apis import load_config
 from mango_mm.apis.command import Parser, non_negative_int, positive_int, run_tool
+from mango_mm.apis.dict_action import DictAction
 from mango_mm.evaluation.functional.failures import PROTOCOLS
 from mango_mm.visualization.robustness import draw_severities
 from mango_mm.visualization.trust import draw_calibration, draw_failures

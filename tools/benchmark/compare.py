@@ -23,9 +23,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mmengine.config import DictAction
-
 from mango_mm.apis.command import Parser, check_options, non_negative_int, positive_int, run_tool
+from mango_mm.apis.dict_action import parse_value
 from mango_mm.apis.run import load_config
 from mango_mm.comparison.columns import METRICS
 from mango_mm.comparison.compare import Run, compare, options_of, render_table
@@ -81,7 +80,7 @@ def make_data(suite: Suite, seeds: list[int]) -> None:
 def own_options(run: Run) -> dict[str, object]:
     """What a row changes in its model; not paths of other runs, whose weights cost nothing."""
     pairs = (option.split('=', 1) for option in run.options if '{' not in option)
-    return {key: DictAction._parse_iterable(value) for key, value in pairs}
+    return {key: parse_value(value) for key, value in pairs}
 
 
 def costs_of(suite: Suite, out: Path) -> dict[str, dict[str, float]]:

@@ -13,10 +13,9 @@ Examples:
 import argparse
 from pathlib import Path
 
-from mmengine.config import DictAction
-
 from mango_mm.analysis.cache_features import cache_features
 from mango_mm.apis.command import Parser, positive_int, run_tool
+from mango_mm.apis.dict_action import DictAction
 from mango_mm.apis.run import load_config
 from mango_mm.datasets.degradations import check_degradation
 
