@@ -75,9 +75,9 @@ def stems(paths):
 def test_all_leaves_were_found():
     # Change together with configs/; a silent 0 once passed upstream.
     counts = tuple(map(len, (LEAVES, TRANSLATION, MOVIES, AUTOENCODERS, SEQUENCES)))
-    assert counts == (92, 33, 27, 2, 11)
-    assert tuple(map(len, STEPPED)) == (66, 30, 26, 2, 11)
-    assert len(ALL) == sum(counts) <= 165
+    assert counts == (94, 33, 27, 2, 11)
+    assert tuple(map(len, STEPPED)) == (68, 30, 26, 2, 11)
+    assert len(ALL) == sum(counts) <= 167
 
 
 def core_of(config):

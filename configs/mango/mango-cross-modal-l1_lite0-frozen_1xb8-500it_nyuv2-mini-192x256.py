@@ -5,7 +5,7 @@ Needs:   $MANGO_DATA_ROOT/nyuv2 (default ../shared/data/nyuv2)
          data/encoders: python tools/prepare/encoders.py efficientnet-lite0
          work_dirs of configs/unimodal/rgb_lite0*.py and configs/unimodal/depth_lite0*.py
          data/cache: python tools/prepare/cache_features.py configs/concat/concat_lite0-frozen_1xb8-500it_nyuv2-mini-192x256.py --views 3
-Ours:    pixel acc / mean acc / mIoU 64.44 ± 0.59 / 40.29 ± 1.07 / 29.04 ± 0.94, 5 seeds, encoders of one; docs/results.md
+Ours:    pixel acc / mean acc / mIoU 65.12 ± 0.55 / 40.98 ± 0.66 / 29.47 ± 1.01, 5 seeds; docs/results.md
 """
 
 _base_ = '../_base_/settings/lite0-frozen_1xb8-500it_nyuv2-mini-192x256.py'

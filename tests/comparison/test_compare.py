@@ -79,7 +79,10 @@ def test_a_suite_runs_teachers_first_and_a_second_time_nothing(tmp_path, monkeyp
     suite = {
         'title': 'Tiny',
         'options': pairs,
-        'needs': {str(tmp_path / 'rooms'): 'false'},
+        'needs': {
+            str(tmp_path / 'rooms'): 'false',
+            str(tmp_path / 'of {seed}'): f'mkdir "{tmp_path}/of {{seed}}"',
+        },
         'runs': [
             {'name': 'RGB only', 'config': f'configs/unimodal/rgb_{stem}'},
             {'name': 'UMT', 'config': f'configs/umt/umt_{stem}', 'after': ['RGB only'],
@@ -98,6 +101,7 @@ def test_a_suite_runs_teachers_first_and_a_second_time_nothing(tmp_path, monkeyp
     command = ['tools/benchmark/compare.py', tmp_path / 'tiny.yml', '--out', tmp_path / 'out']
     first = run(tmp_path / 'rooms', *command, '--jobs', 2, cwd=ROOT)
     assert first.returncode == 0, first.stderr[-2000:]
+    assert (tmp_path / 'of 0').is_dir()
     order = [line for line in first.stdout.splitlines() if line.startswith('[')]
     assert [line.split(',')[0] for line in order] == ['[1/2] RGB only', '[2/2] UMT']
     for name in ('table.md', 'comparison.png', 'curves.png', 'costs.json', 'results.jsonl'):

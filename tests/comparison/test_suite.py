@@ -9,9 +9,9 @@ from rooms import ROOT
 from mango_mm.apis import load_config
 from mango_mm.apis.dict_action import parse_value
 from mango_mm.comparison.columns import METRICS
-from mango_mm.comparison.compare import _check
+from mango_mm.comparison.compare import _check, _filled
 from mango_mm.comparison.cost import measure_costs
-from mango_mm.comparison.suite import load_suite
+from mango_mm.comparison.suite import Suite, load_suite
 from mango_mm.visualization import draw_comparison
 
 SUITES = sorted((ROOT / 'tools/benchmark/suites').glob('*.yml'))
@@ -59,6 +59,28 @@ def test_every_run_of_a_suite_is_a_config_that_takes_its_options(path):
     end = next(iter(iterations))
     pretrained = [o for run in suite.runs for o in run.options if 'iter_' in o]
     assert all(o.endswith(f'/iter_{end}.pth') for o in pretrained)
+
+
+def test_what_is_needed_is_made_for_every_seed_in_order():
+    needs = {'weights': 'fetch it', 'a b/seed{seed}': 'python make.py --only "a b" --seed {seed}'}
+    made = Suite('x', (), needs=needs).needed([0, 3])
+    assert made == [
+        (Path('weights'), ['fetch', 'it']),
+        (Path('a b/seed0'), ['python', 'make.py', '--only', 'a b', '--seed', '0']),
+        (Path('a b/seed3'), ['python', 'make.py', '--only', 'a b', '--seed', '3']),
+    ]
+
+
+def test_the_frozen_bench_reads_the_encoders_of_its_seed():
+    suite = load_suite(ROOT / 'tools/benchmark/suites/nyuv2-frozen.yml')
+    made = {str(path) for path, _ in suite.needed([0, 4])}
+    finetuned = {
+        run.name for run in load_suite(ROOT / 'tools/benchmark/suites/nyuv2-finetune.yml').runs
+    }
+    read = [_filled(o, (), Path('out'), 4).partition('=')[2] for o in suite.options]
+    assert len(read) == 3 and set(read) <= made
+    trained = {Path(path).parts[2] for path in read if path.endswith('.pth')}
+    assert trained == {'RGB only', 'depth only'} <= finetuned
 
 
 def test_all_fusions_and_algorithms_are_in_the_mini_suite():
