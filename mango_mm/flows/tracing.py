@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-__all__ = ['is_compiling', 'is_transformed']
+__all__ = ['constant_in_traces', 'is_compiling', 'is_transformed']
+
+Function = TypeVar('Function', bound=Callable[..., Any])
+
+
+def constant_in_traces(function: Function) -> Function:
+    """Mark ``function`` as ``torch.compiler.assume_constant_result`` does.
+
+    That one imports all of ``torch._dynamo`` to set this attribute, which was 1.7 of the 4.3
+    seconds that ``import mango_mm.fusion`` took.
+    """
+    function._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return function
 
 
 def is_compiling() -> bool:

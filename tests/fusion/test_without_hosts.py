@@ -38,6 +38,19 @@ def test_flows_fusion_and_testing_import_and_run():
     assert done.stdout.strip() == 'fine', done.stderr
 
 
+def test_no_compiler_is_imported_and_yet_the_probe_is_a_constant_to_one():
+    done = run(
+        'import torch\n'
+        'from mango_mm import fusion\n'
+        "assert 'torch._dynamo' not in sys.modules\n"  # 1.7 s
+        'from mango_mm.flows.tracing import constant_in_traces\n'
+        'mine, theirs = lambda: 1, lambda: 1\n'
+        'constant_in_traces(mine), torch.compiler.assume_constant_result(theirs)\n'
+        'print(vars(mine) == vars(theirs) != {})'
+    )
+    assert done.stdout.strip() == 'True', done.stderr
+
+
 def test_what_needs_a_host_names_it_and_the_command():
     done = run("from mango_mm.hosts import require_host\nrequire_host('mmseg', 'MangoInferencer')")
     last = done.stderr.strip().splitlines()[-1]

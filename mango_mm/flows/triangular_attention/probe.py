@@ -16,6 +16,7 @@ from typing import Callable
 import torch
 from torch import Tensor
 
+from mango_mm.flows.tracing import constant_in_traces
 from mango_mm.flows.triangular_attention.flash import KERNELS
 from mango_mm.flows.triangular_attention.fused import mix_fused
 from mango_mm.flows.triangular_attention.reference import mix_dense
@@ -34,7 +35,7 @@ CHANNELS = 16
 _verdicts: dict[tuple[str, torch.dtype], bool] = {}
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+@constant_in_traces
 def is_trusted(device_type: str, dtype: torch.dtype) -> bool:
     """Whether the fused kernel of this device and dtype exists and is right."""
     key = (device_type, dtype)
