@@ -11,9 +11,10 @@ from typing import Any
 from torch import Tensor
 from tqdm import tqdm
 
-from mango_mm.analysis.conditions import CLEAN, PREDICTION, TRUST, Alarms, Condition
+from mango_mm.analysis.conditions import CLEAN, KINDS, PREDICTION, TRUST, Alarms, Condition
 from mango_mm.apis.open_model import open_model
 from mango_mm.evaluation.functional.calibration import ConfidenceCounts
+from mango_mm.evaluation.functional.failures import PROTOCOLS, failures_of
 from mango_mm.models.trusted_ensemble import trusted_of
 from mango_mm.pipelines import in_order, without_workers
 
@@ -43,6 +44,8 @@ class FailureCheck(abc.ABC):
             is unknown.
     """
 
+    OF = 'sensors'  # what fails
+    PROTOCOLS = (*PROTOCOLS, KINDS)
     SEVERITIES: tuple[int, ...]  # of kinds, unless told
     COMBINED: tuple[str, ...]  # rules over the experts and the fused head of a trust
 
@@ -79,15 +82,43 @@ class FailureCheck(abc.ABC):
     def _modalities(self) -> tuple[str, ...]:
         """Of the model; a TypeError if it is of another task."""
 
-    @abc.abstractmethod
     def conditions(
-        self, protocols: Sequence[str], kinds: Sequence[str] | None, severities: Sequence[int]
+        self,
+        protocols: Sequence[str],
+        kinds: Sequence[str] | None = None,
+        severities: Sequence[int] | None = None,
     ) -> list[Condition]:
         """Clean samples, then what the protocols ask for.
+
+        Args:
+            protocols: Some of ``PROTOCOLS``.
+            kinds: Degradations, of the protocol ``'kinds'``; None: all that apply.
+            severities: Of each; None: ``SEVERITIES``.
 
         Raises:
             ValueError: If a protocol or a kind is unknown.
         """
+        unknown = [p for p in protocols if p not in self.PROTOCOLS]
+        if unknown:
+            raise ValueError(f'protocols of {self.OF} are {self.PROTOCOLS}; got {unknown}.')
+        found = [Condition(CLEAN, CLEAN)]
+        for protocol in protocols:
+            if protocol == KINDS:
+                found += self._degraded(kinds, severities or self.SEVERITIES)
+            else:
+                found += self._failing(protocol)
+        return found
+
+    def _failing(self, protocol: str) -> list[Condition]:
+        """Those of a protocol that is not ``'kinds'``."""
+        return [
+            Condition(f.name, protocol, f.broken, failure=f)
+            for f in failures_of(protocol, self.modalities)
+        ]
+
+    @abc.abstractmethod
+    def _degraded(self, kinds: Sequence[str] | None, severities: Sequence[int]) -> list[Condition]:
+        """One of every degradation; a ValueError if one is unknown."""
 
     @abc.abstractmethod
     def evaluate(self, condition: Condition) -> list[dict[str, Any]]:

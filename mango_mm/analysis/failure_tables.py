@@ -9,7 +9,9 @@ from typing import Any
 from mango_mm.analysis.robustness import headline
 from mango_mm.evaluation.functional.failures import expectation, failures_of
 
-__all__ = ['mean_over_failures', 'render_failures']
+__all__ = ['DRAWN', 'mean_over_failures', 'render_failures']
+
+DRAWN = ('trust', 'mean', 'fused', 'told, one frame', 'prediction')  # rules, where not all are
 
 RATES = (0.05, 0.1, 0.2)
 Line = Mapping[str, Any]

@@ -48,6 +48,8 @@ Array = NDArray[Any]
 class MovieFailures(FailureCheck):
     """A trained classifier of posters and plots, with failing ones. As its base class."""
 
+    OF = 'movies'
+    PROTOCOLS = (KINDS, ABSENT)
     SEVERITIES = (5,)
     COMBINED = ('mean', 'fused', 'told', 'told, one frame')
 
@@ -65,28 +67,14 @@ class MovieFailures(FailureCheck):
             )
         return modalities
 
-    def conditions(
-        self,
-        protocols: Sequence[str],
-        kinds: Sequence[str] | None = None,
-        severities: Sequence[int] = SEVERITIES,
-    ) -> list[Condition]:
-        """Clean samples, then what the protocols ask for: ``'kinds'``, ``'absent'``.
+    def _failing(self, protocol: str) -> list[Condition]:
+        return [Condition(f'no {m}', protocol, (m,)) for m in self.modalities]
 
-        Raises:
-            ValueError: If a protocol or a kind is unknown.
-        """
-        unknown = [p for p in protocols if p not in (KINDS, ABSENT)]
-        if unknown:
-            raise ValueError(f'protocols of movies are {(KINDS, ABSENT)}; got {unknown}.')
-        found = [Condition(CLEAN, CLEAN)]
-        if KINDS in protocols:
-            known = movie_kinds(self.modalities)
-            for name, s in chosen_kinds(kinds, known, severities):
-                seen = not name.endswith('_other')  # a usual one, of another movie
-                found.append(Condition(f'{name}:{s}', KINDS, (known[name][1],), s, seen=seen))
-        if ABSENT in protocols:
-            found += [Condition(f'no {m}', ABSENT, (m,)) for m in self.modalities]
+    def _degraded(self, kinds: Sequence[str] | None, severities: Sequence[int]) -> list[Condition]:
+        found, known = [], movie_kinds(self.modalities)
+        for name, s in chosen_kinds(kinds, known, severities):
+            seen = not name.endswith('_other')  # a usual one, of another movie
+            found.append(Condition(f'{name}:{s}', KINDS, (known[name][1],), s, seen=seen))
         return found
 
     def evaluate(self, condition: Condition) -> list[dict[str, Any]]:

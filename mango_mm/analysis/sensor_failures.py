@@ -39,7 +39,6 @@ from mango_mm.datasets.cached_features import read_manifest, recipe_of
 from mango_mm.datasets.degradations import applicable
 from mango_mm.evaluation.functional import calibration
 from mango_mm.evaluation.functional.detection import auroc
-from mango_mm.evaluation.functional.failures import PROTOCOLS, failures_of
 from mango_mm.explicit import rivals
 from mango_mm.explicit.trust import TrustOutput
 from mango_mm.pipelines import held_out_loader
@@ -80,37 +79,15 @@ class SensorFailures(FailureCheck):
             )
         return tuple(self.model.backbone.use)
 
-    def conditions(
-        self,
-        protocols: Sequence[str],
-        kinds: Sequence[str] | None = None,
-        severities: Sequence[int] = SEVERITIES,
-    ) -> list[Condition]:
-        """Clean samples, then what the protocols ask for.
-
-        Raises:
-            ValueError: If a protocol or a kind is unknown.
-        """
-        known_protocols = (*PROTOCOLS, KINDS)
-        unknown = [p for p in protocols if p not in known_protocols]
-        if unknown:
-            raise ValueError(f'protocols of sensors are {known_protocols}; got {unknown}.')
-        found = [Condition('clean', 'clean')]
-        for protocol in protocols:
-            if protocol != KINDS:
-                found += [
-                    Condition(f.name, protocol, f.broken, failure=f)
-                    for f in failures_of(protocol, self.modalities)
-                ]
-                continue
-            known = applicable(self.modalities)
-            for name, s in chosen_kinds(kinds, known, severities):
-                plain, key = known[name]
-                broken = ('rgb',) if plain.startswith('rgb') else (key,)
-                if plain == 'swapped':
-                    broken = ('rgb', key)
-                seen = plain not in ('rgb_frozen', 'depth_frozen', 'shift', 'rotate')
-                found.append(Condition(f'{name}:{s}', KINDS, broken, s, seen=seen))
+    def _degraded(self, kinds: Sequence[str] | None, severities: Sequence[int]) -> list[Condition]:
+        found, known = [], applicable(self.modalities)
+        for name, s in chosen_kinds(kinds, known, severities):
+            plain, key = known[name]
+            broken = ('rgb',) if plain.startswith('rgb') else (key,)
+            if plain == 'swapped':
+                broken = ('rgb', key)
+            seen = plain not in ('rgb_frozen', 'depth_frozen', 'shift', 'rotate')
+            found.append(Condition(f'{name}:{s}', KINDS, broken, s, seen=seen))
         return found
 
     @torch.no_grad()

@@ -18,10 +18,9 @@ import torch
 from mmengine.runner import Runner
 from torch import Tensor
 
-from mango_mm.analysis.conditions import CLEAN, KINDS, PREDICTION, TRUST, Condition
+from mango_mm.analysis.conditions import KINDS, PREDICTION, TRUST, Condition
 from mango_mm.analysis.failure_check import FailureCheck, Rules
 from mango_mm.evaluation.functional import PixelErrorSums
-from mango_mm.evaluation.functional.failures import PROTOCOLS, failures_of
 from mango_mm.explicit import rivals
 from mango_mm.explicit.trust import TrustOutput
 from mango_mm.models.trusted_ensemble import TrustedEnsemble
@@ -36,6 +35,7 @@ Images = dict[str, Tensor]
 class TranslationFailures(FailureCheck):
     """A trained translator, with failing sources. As its base class."""
 
+    OF = 'sources'
     SEVERITIES = (0,)  # being frozen has none
     COMBINED = ('mean', FUSED, 'told', 'told, one frame')
 
@@ -47,37 +47,14 @@ class TranslationFailures(FailureCheck):
             )
         return tuple(self.model.sources)
 
-    def conditions(
-        self,
-        protocols: Sequence[str],
-        kinds: Sequence[str] | None = None,
-        severities: Sequence[int] = SEVERITIES,
-    ) -> list[Condition]:
-        """Clean samples, then what the protocols ask for; of kinds, every source frozen.
-
-        A frozen source shows the view before.
-
-        Raises:
-            ValueError: If a protocol or a kind is unknown.
-        """
-        unknown = [p for p in protocols if p not in (*PROTOCOLS, KINDS)]
-        if unknown:
-            raise ValueError(f'protocols of sources are {(*PROTOCOLS, KINDS)}; got {unknown}.')
+    def _degraded(self, kinds: Sequence[str] | None, severities: Sequence[int]) -> list[Condition]:
+        """Every source frozen: it shows the view before."""
         known = {f'{m}_{FROZEN}': m for m in self.modalities}
         strange = [kind for kind in kinds or () if kind not in known]
         if strange:
             raise ValueError(f'degradations of a translator are {[*known]}; got {strange}.')
-        found = [Condition(CLEAN, CLEAN)]
-        for protocol in protocols:
-            if protocol == KINDS:
-                chosen = known if kinds is None else kinds
-                found += [Condition(k, KINDS, (known[k],), seen=False) for k in chosen]
-                continue
-            found += [
-                Condition(f.name, protocol, f.broken, failure=f)
-                for f in failures_of(protocol, self.modalities)
-            ]
-        return found
+        chosen = known if kinds is None else kinds
+        return [Condition(k, KINDS, (known[k],), seen=False) for k in chosen]
 
     @torch.no_grad()
     def evaluate(self, condition: Condition) -> list[dict[str, Any]]:

@@ -78,7 +78,8 @@ def test_the_frozen_bench_reads_the_encoders_of_its_seed():
         run.name for run in load_suite(ROOT / 'tools/benchmark/suites/nyuv2-finetune.yml').runs
     }
     read = [_filled(o, (), Path('out'), 4).partition('=')[2] for o in suite.options]
-    assert len(read) == 3 and set(read) <= made
+    assert len(read) == 3
+    assert set(read) <= made
     trained = {Path(path).parts[2] for path in read if path.endswith('.pth')}
     assert trained == {'RGB only', 'depth only'} <= finetuned
 

@@ -17,12 +17,10 @@ import json
 from pathlib import Path
 
 from mango_mm.analysis.failure_seeds import mean_lines, read_failures, render_differences
-from mango_mm.analysis.failure_tables import render_failures
+from mango_mm.analysis.failure_tables import DRAWN, render_failures
 from mango_mm.analysis.robustness import headline
 from mango_mm.apis.command import Parser, run_tool
 from mango_mm.visualization.trust import draw_failures
-
-SHOWN = ('trust', 'mean', 'fused', 'told, one frame', 'prediction')
 
 
 def main() -> None:
@@ -54,7 +52,7 @@ def main() -> None:
     (args.out / 'failures.json').write_text(json.dumps(means, indent=1) + '\n')
     lines = [json.dumps({'run': n, **line}) for n, run in enumerate(runs) for line in run]
     (args.out / 'failures.jsonl').write_text('\n'.join(lines) + '\n')
-    rules = [r for r in SHOWN if any(line['rule'] == r for line in means)] or [args.rule]
+    rules = [r for r in DRAWN if any(line['rule'] == r for line in means)] or [args.rule]
     draw_failures(means, rules, args.out / 'failures.png', metric=headline(means[0]['metrics']))
     print(table)
     print(f'written to {args.out}')

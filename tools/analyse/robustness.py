@@ -30,7 +30,7 @@ from typing import Any
 
 from mango_mm.analysis.conditions import ABSENT, KINDS
 from mango_mm.analysis.failure_check import FailureCheck
-from mango_mm.analysis.failure_tables import render_failures
+from mango_mm.analysis.failure_tables import DRAWN, render_failures
 from mango_mm.analysis.movie_failures import MovieFailures
 from mango_mm.analysis.robustness import RobustnessCheck, headline
 from mango_mm.analysis.sensor_failures import SensorFailures
@@ -47,7 +47,6 @@ DEFAULT = [1, 2, 3, 4, 5]
 CHECKS: dict[str, type[FailureCheck]] = {
     'MultimodalClassifier': MovieFailures, 'MultimodalTranslator': TranslationFailures,
 }  # fmt: skip
-SHOWN = ('trust', 'mean', 'fused', 'told, one frame', 'prediction')
 
 
 def render(models: dict[str, tuple[RobustnessCheck, Lines]], severity: int) -> str:
@@ -117,7 +116,7 @@ def run_protocols(args: Any) -> None:
             found = check.run(check.conditions(args.protocol, args.kinds, severities))
             count = max(count, len(check.modalities))
             told = name if args.baseline else ''
-            for group, curves in check.curves(SHOWN).items():
+            for group, curves in check.curves(DRAWN).items():
                 calibration[f'{told} {group}'.strip()] = curves
             lines += [{'model': name, **line} for line in found]
     except (TypeError, ValueError, FileNotFoundError) as error:
@@ -127,7 +126,7 @@ def run_protocols(args: Any) -> None:
     table = render_failures(lines, count)
     (args.out / 'table.md').write_text(table)
     first = [line for line in lines if line['model'] == args.names[0]]
-    rules = [r for r in SHOWN if any(line['rule'] == r for line in first)]
+    rules = [r for r in DRAWN if any(line['rule'] == r for line in first)]
     draw_failures(first, rules, args.out / 'failures.png', metric=headline(lines[0]['metrics']))
     if calibration:  # an image is not sure of anything
         draw_calibration(calibration, args.out / 'calibration.png')
