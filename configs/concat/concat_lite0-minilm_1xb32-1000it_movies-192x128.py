@@ -4,7 +4,7 @@ Run:     python tools/train.py configs/concat/concat_lite0-minilm_1xb32-1000it_m
 Needs:   $MANGO_DATA_ROOT/movies (default ../shared/data/movies) in the layout of MM-IMDB
          data/encoders: python tools/prepare/encoders.py efficientnet-lite0 minilm
          data/cache: python tools/prepare/cache_features.py configs/concat/concat_lite0-minilm_1xb32-1000it_movies-192x128.py --views 2
-Ours:    micro / macro F1 62.72 ± 0.22 / 55.15 ± 1.20, tuned 64.48 ± 0.50 / 58.13 ± 0.65, mAP 63.29 ± 0.24, 2 seeds; docs/results.md
+Ours:    micro / macro F1 62.75 ± 0.26 / 55.48 ± 1.53, tuned 64.10 ± 0.57 / 57.87 ± 0.60, mAP 62.55 ± 0.81, 5 seeds; docs/results.md
 """
 
 _base_ = '../_base_/settings/lite0-minilm_1xb32-1000it_movies-192x128.py'
