@@ -314,3 +314,28 @@ def test_a_frozen_encoder_gives_one_normalised_token_and_takes_it_from_a_cache()
     assert same['text'] != changed['text']  # the same weights, other features
     with pytest.raises(ValueError, match="pool must be 'mean' or None"):
         build(encoders={**frozen, 'text': {**frozen['text'], 'pool': 'max'}})
+
+
+def test_frozen_tokens_lose_channels_in_training_alone():
+    frozen = {
+        m: dict(type='FrozenEncoder', encoder=e, dropout=0.25)
+        for m, e in copy.deepcopy(MODEL['encoders']).items()
+    }
+    model = build(encoders=frozen, fusion=dict(type='ConcatFusion'), pool='before')
+    inputs, _ = batch()
+    encoder = model.eval().encoders.text
+    clean, mask = encoder(inputs['text'])
+    torch.testing.assert_close(encoder(inputs['text'])[0], clean, rtol=0, atol=0)
+    model.train()
+    assert not encoder.training  # what is frozen moves no statistics
+    seen = torch.stack([encoder(inputs['text'])[0] for _ in range(400)])
+    kept = seen != 0
+    torch.testing.assert_close(seen[kept], (clean / 0.75).expand_as(seen)[kept])
+    assert abs(kept[:, mask].float().mean() - 0.75) < 0.02
+    cached = model.frozen_features(inputs)['text']
+    torch.testing.assert_close(cached[0], model.frozen_features(inputs)['text'][0])
+    plain = build(encoders={m: {**e, 'dropout': 0.0} for m, e in frozen.items()}, fusion=None)
+    plain.load_state_dict(model.state_dict(), strict=False)
+    assert plain.frozen_weights() == model.frozen_weights()  # a cache comes before it
+    with pytest.raises(ValueError, match='dropout must be 0 or more and below 1'):
+        build(encoders={**frozen, 'text': {**frozen['text'], 'dropout': 1.0}})

@@ -26,10 +26,12 @@ class FrozenEncoder(BaseModule):
         pool: ``'mean'`` of the real tokens, one token; or None, all of them.
         norm: Give the channels of every token mean 0 and deviation 1: encoders differ by orders of
             magnitude. A cache holds what comes before.
+        dropout: Probability with which training drops a channel of a token, after ``norm``: what is
+            trained on few frozen features learns them by heart otherwise.
         init_cfg: The same as in mmengine.
 
     Raises:
-        ValueError: If ``pool`` is unknown.
+        ValueError: If ``pool`` is unknown, or ``dropout`` not a probability.
     """
 
     def __init__(
@@ -37,20 +39,25 @@ class FrozenEncoder(BaseModule):
         encoder: dict[str, Any],
         pool: str | None = 'mean',
         norm: bool = True,  # noqa: FBT001, FBT002  # a config's keyword
+        dropout: float = 0.0,
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(init_cfg)
         if pool not in ('mean', None):
             raise ValueError(f"pool must be 'mean' or None; got {pool!r}.")
+        if not 0.0 <= dropout < 1.0:
+            raise ValueError(f'dropout must be 0 or more and below 1; got {dropout}.')
         self.encoder, self.pool = build_ours(MODELS, dict(encoder)), pool
-        self._norm = norm  # comes after what is cached
+        self._norm, self._dropout = norm, dropout  # come after what is cached
+        self._learning = False
         self.out_dim: int = self.encoder.out_dim
         self.requires_grad_(False)
         self.train(False)
 
-    def train(self, mode: bool = True) -> FrozenEncoder:  # noqa: ARG002, FBT001, FBT002  # torch's
-        """Stay in evaluation mode."""
+    def train(self, mode: bool = True) -> FrozenEncoder:  # noqa: FBT001, FBT002  # torch's
+        """Stay in evaluation mode; dropout follows the mode that was asked for."""
         super().train(False)
+        self._learning = mode
         return self
 
     def fit(self, texts: Sequence[str]) -> None:
@@ -68,7 +75,7 @@ class FrozenEncoder(BaseModule):
         tokens, mask = inputs if isinstance(inputs, Cached) else self.encode(inputs)
         if self._norm:
             tokens = F.layer_norm(tokens, tokens.shape[-1:])
-        return tokens, mask
+        return F.dropout(tokens, self._dropout, self._learning), mask
 
     def encode(self, inputs: Any) -> tuple[Tensor, Tensor]:
         """The same of what the encoder reads, not normalised: what is cached."""
