@@ -90,7 +90,7 @@ def cache_features(
     init_default_scope(read.get('default_scope', 'mmengine'))
     with quiet_hosts():
         model: Any = MODELS.build(model_config(read))
-    if not hasattr(model, 'frozen_weights'):
+    if not hasattr(model, 'frozen_features'):
         raise TypeError(
             'features are cached of a MultimodalEncoderDecoder or a MultimodalClassifier; the '
             f'config has a {type(model).__name__}.'

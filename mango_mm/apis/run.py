@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 CACHED, CHECK = 'mango_mm.CachedFeatures', 'mango_mm.CacheCheckHook'
+FROM_FEATURES = ('MIND', 'MLA')  # algorithms that draw no view of an image
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -261,17 +262,18 @@ def use_feature_cache(config: Config) -> None:
     validated and tested on, in the first of their views: where settings are chosen.
 
     Raises:
-        ValueError: If the config has an algorithm, or ``hold_out`` and nothing to hold out of.
+        ValueError: If the config's algorithm reads images, or it has ``hold_out`` and nothing to
+            hold out of.
     """
     folder, hold_out = config.get('feature_cache'), config.get('hold_out')
     if not folder:
         if hold_out:
             raise ValueError('hold_out is a part of a feature_cache; the config names none.')
         return
-    if 'student' in config.model:
+    if 'student' in config.model and name_of(config.model) not in FROM_FEATURES:
         raise ValueError(
-            'a feature cache is of a model, and the config has an algorithm with a student, whose '
-            "teachers and views read images: set feature_cache=''."
+            f'the views or teachers of {name_of(config.model)} read images: only '
+            f"{' and '.join(FROM_FEATURES)} train from a feature cache; set feature_cache=''."
         )
     if hold_out and config.get(LOADERS[0]) is None:
         raise ValueError('hold_out is a part of the training list; there is no train_dataloader.')

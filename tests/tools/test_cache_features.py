@@ -20,9 +20,10 @@ from mango_mm.datasets import CachedFeatures
 from mango_mm.datasets.draws import Draw
 from mango_mm.files import COMPLETE
 from mango_mm.models.cached_inputs import weights_hash
-from mango_mm.registry import DATASETS
+from mango_mm.registry import DATASETS, MODELS
 
 CONCAT = ROOT / 'configs/concat/concat_small_1xb8-600it_mini-rooms-72x96.py'
+MIND = ROOT / 'configs/mind/mind_small_1xb8-600it_mini-rooms-72x96.py'
 
 
 @pytest.fixture(scope='module')
@@ -142,6 +143,53 @@ def test_what_is_trained_from_the_cache_tests_alike_on_images(cache, weights, tm
         with pytest.raises(ValueError, match='--tta and --show-dir read images'):
             evaluate(CONCAT, last, work_dir=tmp_path / 'c', options=held, **images)
     assert list((tmp_path / 'run').glob('*/panels/*/*.png'))
+
+
+def mind_options(cache, weights, teacher_weights, tmp_path):
+    """Of the MIND config of rooms, with frozen encoders in student and teachers, on the cache."""
+    frozen = {'frozen': True, 'init_cfg': options_of(True, weights)['model.backbone.init_cfg']}
+    teachers = {}
+    for m in ('rgb', 'depth'):
+        config = load_config(
+            ROOT / f'configs/unimodal/{m}_small_1xb8-600it_mini-rooms-72x96.py'
+        ).model
+        config.backbone.update({**frozen, 'init_cfg': {**frozen['init_cfg']}})
+        config.backbone.init_cfg.checkpoint = str(teacher_weights[m])
+        model = MODELS.build(config)
+        model.init_weights()
+        torch.save({'state_dict': model.state_dict()}, tmp_path / f'{m}.pth')
+        teachers[m] = [dict(config=config.to_dict(), checkpoint=str(tmp_path / f'{m}.pth'))]
+    shared = {k: v for k, v in options_of(True, weights).items() if not k.startswith('model.')}
+    student = {f'model.student.backbone.{k}': v for k, v in frozen.items()}
+    return {**shared, **student, 'model.teachers': teachers, 'feature_cache': str(cache)}
+
+
+def test_mind_reads_the_cache_if_its_teachers_have_the_same_encoders(cache, weights, tmp_path):
+    same = dict.fromkeys(('rgb', 'depth'), weights)
+    options = mind_options(cache, weights, same, tmp_path)
+    runner = train_config(MIND, work_dir=tmp_path / 'run', options=options)
+    assert isinstance(runner.train_dataloader.dataset, CachedFeatures)
+    model = runner.model.train()
+    for module in model.modules():
+        if isinstance(module, torch.nn.modules.dropout._DropoutNd):
+            module.p = 0.0
+    read = load_config(MIND, options={**options, 'feature_cache': ''})
+    plain = DATASETS.build(read.train_dataloader.dataset)
+    cached = CachedFeatures(read.train_dataloader.dataset, cache)
+    images = [plain[Draw.of(i, 0, 1, i)] for i in range(4)]
+    features = [cached.sample(i, 1) for i in range(4)]
+    wanted = model(**model.data_preprocessor(pseudo_collate(images), True), mode='loss')
+    found = model(**model.data_preprocessor(pseudo_collate(features), True), mode='loss')
+    assert {'loss_distill_rgb', 'loss_distill_depth'} <= set(found) == set(wanted)
+    for name in wanted:
+        torch.testing.assert_close(found[name], wanted[name], rtol=1e-4, atol=1e-5)
+
+    other = tmp_path / 'other.pth'
+    state = torch.load(weights, weights_only=True)['state_dict']
+    torch.save({'state_dict': {k: v + 0.01 for k, v in state.items()}}, other)
+    options = mind_options(cache, weights, {**same, 'rgb': other}, tmp_path)
+    with pytest.raises(ValueError, match=r"encoder of \['rgb'\] in the teacher .*rgb.pth is not"):
+        train_config(MIND, work_dir=tmp_path / 'wrong', options=options)
 
 
 def test_half_precision_is_close(cache, weights, tmp_path):
@@ -320,7 +368,9 @@ def test_a_model_without_frozen_encoders_to_ask_is_named(tmp_path):
 def test_what_a_cache_cannot_stand_for_is_refused(cache, weights, tmp_path):
     umt = load_config(ROOT / 'configs/umt/umt_small_1xb8-600it_mini-rooms-72x96.py')
     umt.feature_cache = str(cache)
-    with pytest.raises(ValueError, match="an algorithm with a student.*set feature_cache=''"):
+    with pytest.raises(
+        ValueError, match="views or teachers of UMT read images.*set feature_cache=''"
+    ):
         use_feature_cache(umt)
     without = load_config(CONCAT, options={'feature_cache': str(cache), 'hold_out': 3})
     without.train_dataloader = None

@@ -62,8 +62,8 @@ def _compare(model: Any, dataset: Any) -> None:
     """
     if not hasattr(model, 'frozen_weights'):
         raise TypeError(
-            'a feature cache is read by a MultimodalEncoderDecoder or a MultimodalClassifier; the '
-            f'model is a {type(model).__name__}.'
+            'a feature cache is read by a MultimodalEncoderDecoder, a MultimodalClassifier or an '
+            f'algorithm around one; the model is a {type(model).__name__}.'
         )
     cached = dataset.manifest['weights']
     for modality, found in model.frozen_weights().items():

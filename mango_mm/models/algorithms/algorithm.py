@@ -47,7 +47,8 @@ class Algorithm(BaseModel):
         self.task  # noqa: B018  # says at once if the student is no such model
         if data_preprocessor is None:  # one, so that what is estimated is known to both
             self.data_preprocessor = self.student.data_preprocessor
-        self.data_preprocessor.honours_present = True  # the student does
+        if hasattr(self.data_preprocessor, 'honours_present'):
+            self.data_preprocessor.honours_present = True  # the student does
 
     @property
     def task(self) -> RecognitionTask:
@@ -80,6 +81,26 @@ class Algorithm(BaseModel):
         if mode == 'loss':
             return self.loss(inputs, data_samples)
         return self.student(inputs, data_samples, mode=mode)
+
+    def frozen_weights(self) -> dict[str, str]:
+        """The student's, of a feature cache that its teachers read, too.
+
+        Raises:
+            ValueError: If an encoder is trained, or a teacher's differs from the student's.
+        """
+        known: dict[str, str] = self.student.frozen_weights()
+        for module in self.modules():
+            if not isinstance(module, Teacher):
+                continue
+            own: dict[str, str] = module.model.frozen_weights()
+            other = [m for m, found in own.items() if known.get(m) != found]
+            if other:
+                raise ValueError(
+                    f'student and teachers read one feature cache, and the encoder of {other} in '
+                    f"the teacher {module.checkpoint} is not the student's: give them the same "
+                    "weights and data preprocessor, or set feature_cache=''."
+                )
+        return known
 
     @abc.abstractmethod
     def loss(self, inputs: Any, data_samples: Any) -> dict[str, Any]:
