@@ -14,7 +14,6 @@ model = dict(
             depth=1,
             recipe='cross_modal',
             normalize='restore',
-            detach_encoder=True,  # the encoders learn the task alone
             layers=dict(gate_init=0.0, num_heads=4),
         ),
     ),

@@ -7,7 +7,6 @@ Ours:    mIoU 71.4, 49.5 over eight failures, seed 0, 240 + 60 rooms; docs/trust
 
 _base_ = './mango-cross-modal-l1_small_1xb8-600it_mini-rooms-72x96.py'
 model = dict(
-    neck=dict(fusion=dict(detach_encoder=False)),  # as measured
     decode_head=dict(
         _delete_=True,
         type='mango_mm.EnsembleHead',
