@@ -30,7 +30,7 @@ RUNS = (
     Run(
         'MANGO cross-modal',
         str(CONFIGS / f'mango/mango-cross-modal-l1_{BUDGET}.py'),
-        ('model.neck.fusion.detach_encoder=True',),  # chosen there, too
+        ('model.neck.fusion.detach_encoder=True',),  # chosen as RATE was
     ),
 )
 # Chosen by concatenation, on rooms of another seed (docs/results.md): at the configs' .002 a run

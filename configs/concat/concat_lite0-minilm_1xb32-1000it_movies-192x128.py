@@ -4,7 +4,7 @@ Run:     python tools/train.py configs/concat/concat_lite0-minilm_1xb32-1000it_m
 Needs:   $MANGO_DATA_ROOT/movies (default ../shared/data/movies) in the layout of MM-IMDB
          data/encoders: python tools/prepare/encoders.py efficientnet-lite0 minilm
          data/cache: python tools/prepare/cache_features.py configs/concat/concat_lite0-minilm_1xb32-1000it_movies-192x128.py --views 2
-Ours:    micro / macro F1 62.75 ± 0.26 / 55.48 ± 1.53, tuned 64.10 ± 0.57 / 57.87 ± 0.60, mAP 62.55 ± 0.81, 5 seeds; docs/results.md
+Ours:    micro / macro F1 63.77 ± 0.76 / 53.21 ± 1.25, tuned 64.63 ± 0.25 / 57.77 ± 0.78, mAP 64.47 ± 0.38, 5 seeds; docs/results.md
 """
 
 _base_ = '../_base_/settings/lite0-minilm_1xb32-1000it_movies-192x128.py'

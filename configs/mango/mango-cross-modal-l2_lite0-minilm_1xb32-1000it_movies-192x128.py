@@ -4,7 +4,7 @@ Run:     python tools/train.py configs/mango/mango-cross-modal-l2_lite0-minilm_1
 Needs:   $MANGO_DATA_ROOT/movies (default ../shared/data/movies) in the layout of MM-IMDB
          data/encoders: python tools/prepare/encoders.py efficientnet-lite0 minilm
          data/cache: python tools/prepare/cache_features.py configs/concat/concat_lite0-minilm_1xb32-1000it_movies-192x128.py --views 2
-Ours:    micro / macro F1 64.67 ± 0.54 / 57.91 ± 1.08, tuned 63.60 ± 1.10 / 56.66 ± 1.38, mAP 62.20 ± 1.12, 5 seeds; docs/results.md
+Ours:    micro / macro F1 64.80 ± 0.45 / 57.33 ± 1.44, tuned 65.66 ± 0.49 / 58.29 ± 1.91, mAP 64.34 ± 0.63, 5 seeds; docs/results.md
 """
 
 _base_ = '../_base_/settings/lite0-minilm_1xb32-1000it_movies-192x128.py'

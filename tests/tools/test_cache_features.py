@@ -192,6 +192,23 @@ def test_mind_reads_the_cache_if_its_teachers_have_the_same_encoders(cache, weig
         train_config(MIND, work_dir=tmp_path / 'wrong', options=options)
 
 
+def test_mla_trains_from_the_cache(cache, weights, tmp_path):
+    config = ROOT / 'configs/mla/mla_small_1xb8-600it_mini-rooms-72x96.py'
+    options = {
+        k.replace('model.', 'model.student.', 1): v for k, v in options_of(True, weights).items()
+    }
+    options['feature_cache'] = str(cache)
+    runner = train_config(config, work_dir=tmp_path / 'run', options=options)
+    assert isinstance(runner.train_dataloader.dataset, CachedFeatures)
+    start = torch.load(weights, weights_only=True)['state_dict']
+    trained = runner.model.student.state_dict()
+    assert all(torch.equal(trained[k], v) for k, v in start.items() if k.startswith('backbone.'))
+    found = evaluate(
+        config, tmp_path / 'run' / 'iter_2.pth', work_dir=tmp_path / 'a', options=options
+    )
+    assert 'mIoU' in found
+
+
 def test_half_precision_is_close(cache, weights, tmp_path):
     half = cache_features(CONCAT, tmp_path / 'half', options=options_of(True, weights))
     read, _ = frozen_model(weights)
