@@ -2,7 +2,7 @@
 
 Run:     python tools/train.py configs/mango/mango-l2_small_1xb8-600it_mini-rooms-72x96.py
 Needs:   data/mini_rooms: python tools/prepare/mini_rooms.py
-Ours:    mIoU 68.3 ± 4.1, 3 seeds; configs/mango/README.md
+Ours:    mIoU 70.6 ± 4.0, 2 seeds; configs/mango/README.md
 """
 
 _base_ = '../_base_/settings/small_1xb8-600it_mini-rooms-72x96.py'
