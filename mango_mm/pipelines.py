@@ -10,10 +10,12 @@ __all__ = [
     'chains',
     'held_out_loader',
     'in_order',
+    'innermost',
     'loads',
     'loads_inputs',
     'name_of',
     'plain_training_loader',
+    'with_pipeline',
     'without_workers',
 ]
 
@@ -91,21 +93,27 @@ def without_workers(loader: dict[str, Any]) -> dict[str, Any]:
 
 
 def plain_training_loader(config: Any) -> dict[str, Any]:
-    """The validation loader over the training data: every sample once, without augmentation."""
+    """The validation loader over the training data: every sample once, without augmentation.
+
+    Where the validation data are held out of the training list, their own transforms are those of
+    the training; then ``plain_pipeline`` of the config has those of the validation.
+    """
     loader = in_order(config.val_dataloader)
     trained = config.train_dataloader.to_dict()['dataset']
-    loader['dataset'] = _with_pipeline(trained, _innermost(loader['dataset'])['pipeline'])
+    plain = config.get('plain_pipeline') or innermost(loader['dataset'])['pipeline']
+    loader['dataset'] = with_pipeline(trained, plain)
     return loader
 
 
-def _innermost(dataset: Any) -> Any:
+def innermost(dataset: Any) -> Any:
     """The config of a data set without those that are wrapped around it."""
-    return _innermost(dataset['dataset']) if 'dataset' in dataset else dataset
+    return innermost(dataset['dataset']) if 'dataset' in dataset else dataset
 
 
-def _with_pipeline(dataset: Any, pipeline: Any) -> dict[str, Any]:
+def with_pipeline(dataset: Any, pipeline: Any) -> dict[str, Any]:
+    """The config of a data set with other transforms, in what is wrapped around it."""
     if 'dataset' in dataset:
-        return {**dataset, 'dataset': _with_pipeline(dataset['dataset'], pipeline)}
+        return {**dataset, 'dataset': with_pipeline(dataset['dataset'], pipeline)}
     return {**dataset, 'pipeline': pipeline}
 
 

@@ -94,8 +94,9 @@ class Attribution:
 
     The score of a segmentation is the logit of the predicted class above the mean over classes,
     averaged over pixels; of movies, the logit of a genre. Tokens are told apart where they enter
-    the fusions (of a ``MangoFusion``: normalised), and all other weights stay as they are. What
-    counts as nothing is a token of zeros, which is how an absent modality enters.
+    the fusions (of a ``MangoFusion``: normalised; the means and deviations that
+    ``normalize='restore'`` gives back stay), and all other weights stay as they are. What counts
+    as nothing is a token of zeros, which is how an absent modality enters.
 
     Args:
         config: Of the model's training; its loaders are used.

@@ -103,7 +103,8 @@ class FusionRecorder:
 def _replace(fusion: Fusion, tokens: Mapping[str, Tensor]) -> Any:
     if isinstance(fusion, MangoFusion):  # behind its normalisation
         ordered = [tokens[m] for m in fusion.modalities]
-        return fusion.norm.register_forward_hook(lambda module, args, output: (ordered, None))
+        # The statistics stay: normalize='restore' gives them back behind the flow.
+        return fusion.norm.register_forward_hook(lambda module, args, output: (ordered, output[1]))
 
     def swap(module: nn.Module, args: Any, kwargs: Any) -> Any:
         return ((dict(tokens), *args[1:]), kwargs)

@@ -18,7 +18,7 @@ from mango_mm.apis.overrides import check_counts, check_keys, check_model_name
 from mango_mm.checkpoints import find_checkpoint, load_weights, said_of, unwrapped
 from mango_mm.engine.console_runner import ConsoleRunner, quiet_hosts
 from mango_mm.models.trusted_ensemble import check_trust
-from mango_mm.pipelines import name_of
+from mango_mm.pipelines import innermost, name_of
 from mango_mm.zoo import find_config, is_model_name
 
 __all__ = [
@@ -285,6 +285,8 @@ def use_feature_cache(config: Config) -> None:
         if hold_out and name == LOADERS[0]:
             trained, loader.dataset.part = copy.deepcopy(loader.dataset), (None, -hold_out)
         elif hold_out:
+            if name == LOADERS[1]:  # for what reads the training list without augmentation
+                config.plain_pipeline = innermost(loader.dataset)['pipeline']
             loader.dataset = dict(**trained, part=(-hold_out, None), view=0)
         loader.num_workers, loader.persistent_workers = 0, False  # a copy from memory, no work
         loader.pop('prefetch_factor', None)

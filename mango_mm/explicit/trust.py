@@ -250,12 +250,12 @@ class SensorTrust(nn.Module):
         finite = torch.stack(
             [described[m].isfinite().all(dim=(1, 2)) for m in self.modalities], dim=1
         )
-        bad = seen & ~finite
+        bad, good = seen & ~finite, seen & finite
         clean = {m: x.nan_to_num(0.0, 0.0, 0.0) for m, x in described.items()}
-        own, information, windows = self._statistics(clean, seen & finite)
-        bits = self._subset(seen & finite)
-        odds = self._sample_odds(own, information, seen & finite)
-        local = self._window_odds(windows, information, seen & finite)
+        own, information, windows = self._statistics(clean, good)
+        bits = self._subset(good)
+        odds = self._sample_odds(own, information, good)
+        local = self._window_odds(windows, information, good)
         local[..., 1 : 1 + bad.shape[1]].masked_fill_(bad[:, None], torch.inf)
         shows = local.sigmoid()
         shows[..., 0] = 1.0
@@ -264,10 +264,10 @@ class SensorTrust(nn.Module):
         odds[:, 1 : 1 + bad.shape[1]].masked_fill_(bad, torch.inf)
         states, by_window = probabilities(odds), probabilities(local)
         score = anything_but_ok(odds)
-        maps = self._trust(by_window, seen[:, None]).transpose(1, 2).unflatten(2, self.grid)
+        maps = self._trust(by_window, good[:, None]).transpose(1, 2).unflatten(2, self.grid)
         return TrustOutput(
             states=states.float(),
-            trust=self._trust(states, seen).float(),
+            trust=self._trust(states, good).float(),
             alarm=score > 0,
             score=score.float(),
             maps=maps.float(),
@@ -275,7 +275,7 @@ class SensorTrust(nn.Module):
         )
 
     def _trust(self, states: Tensor, present: Tensor) -> Tensor:
-        """That each modality works, (..., M), of states (..., S); 0 where it is absent."""
+        """That each modality works, (..., M), of states (..., S); 0 where it is not ``present``."""
         count = len(self.modalities)
         apart = states[..., 1 + count :]
         wrong = states[..., 1 : 1 + count] + (apart / 2 if apart.shape[-1] == 1 else apart)

@@ -77,7 +77,6 @@ def complete(
     return Completed(impute(flow, x, free, mask, rounds), mask, whole, free)
 
 
-@torch.no_grad()
 def impute(
     flow: Bijection, x: Tensor, free: Tensor, mask: Tensor | None = None, rounds: int = 2
 ) -> Tensor:
@@ -89,9 +88,15 @@ def impute(
         free: Those to impute, bool (B, N, 1).
         mask: Real tokens, (B, N).
         rounds: Each passes the flow forth and back, without gradient.
+
+    Returns:
+        ``x`` with what was found in the free places. No gradient reaches what is there; that of
+        the other tokens is their own.
     """
-    for _ in range(rounds):
-        z, _ = flow(x, mask=mask)
-        completed, _ = flow.inverse(z.masked_fill(free, 0.0), mask=mask)
-        x = torch.where(free, completed, x)
-    return x
+    found = x.detach()
+    with torch.no_grad():
+        for _ in range(rounds):
+            z, _ = flow(found, mask=mask)
+            completed, _ = flow.inverse(z.masked_fill(free, 0.0), mask=mask)
+            found = torch.where(free, completed, found)
+    return torch.where(free, found, x)

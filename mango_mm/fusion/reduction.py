@@ -66,10 +66,17 @@ class Reduction(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         """The feature, (B, N, E), and its mask, (B, N) or None.
 
+        Args:
+            tokens: (B, N_m, D) of each modality; what a mask leaves out may hold anything.
+            masks: Real tokens, bool (B, N_m) of each; a position is real if one of them is.
+            grid: (height, width) of the maps, of ``embed``.
+
         Raises:
             ValueError: If positions have to match and the token counts differ, or ``embed``
                 has no grid.
         """
+        if masks is not None:  # where one modality is real, the others' padding is not seen
+            tokens = [x.masked_fill(~m[..., None], 0.0) for x, m in zip(tokens, masks)]
         if self.how == 'sequence':
             mask = None if masks is None else torch.cat(list(masks), dim=1)
             return self.project(torch.cat(list(tokens), dim=1)), mask
@@ -87,7 +94,5 @@ class Reduction(nn.Module):
         mask = None if masks is None else torch.stack(list(masks)).any(dim=0)
         if self.how != 'embed':
             return self.project(joint), mask
-        if mask is not None:
-            joint = joint * mask[..., None]  # no neighbour sees padding
         size = require_grid("reduction='embed'", grid)
         return self.project(joint) + map_to_tokens(self.embed(tokens_to_map(joint, size))), mask

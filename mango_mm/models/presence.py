@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ['presence']
+__all__ = ['blanked', 'presence']
 
 
 def presence(
@@ -34,3 +34,8 @@ def presence(
                 f'{meta.get("img_path", "one")} has none.'
             )
     return torch.tensor(rows)
+
+
+def blanked(pyramid: Sequence[Tensor], seen: Tensor) -> list[Tensor]:
+    """A pyramid of maps (B, C, H, W) with zeros, and no gradient, for the samples not seen, (B,)."""
+    return [x.masked_fill(~seen.view(-1, 1, 1, 1), 0.0) for x in pyramid]

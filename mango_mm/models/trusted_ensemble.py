@@ -135,6 +135,7 @@ class TrustedEnsemble(nn.Module):
             )
             states[:, 0] = 1.0
         stacked = torch.stack(list(probabilities))
+        present = _usable(described, present, self.modalities)
         if found is None or self.act != 'windows' or stacked.dim() < 5:
             return mix(stacked, self.weights(states, present)), found
         return mix(stacked, self._by_window(states, found.shows, present)), found
@@ -148,6 +149,17 @@ class TrustedEnsemble(nn.Module):
         there = None if present is None else present.repeat_interleave(windows, dim=0)
         found = self.weights(rows, there)
         return found.unflatten(0, (len(states), *shows.shape[2:])).permute(0, 3, 1, 2)
+
+
+def _usable(
+    described: Mapping[str, Tensor], present: Tensor | None, modalities: Sequence[str]
+) -> Tensor:
+    """What a prediction may rest on, bool (B, M): present, and finite.
+
+    Of several that are not finite, each state takes out its own sensor alone.
+    """
+    finite = torch.stack([described[m].isfinite().flatten(1).all(dim=1) for m in modalities], dim=1)
+    return finite if present is None else present.to(finite.device) & finite
 
 
 def trust_of_sample(trust: TrustOutput, index: int, modalities: Sequence[str]) -> dict[str, Any]:

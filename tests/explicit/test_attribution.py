@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from mango_mm.analysis.fusion_recorder import FusionRecorder
 from mango_mm.explicit.attribution import integrated_gradients, push_forward
 from mango_mm.fusion import MangoFusion
 from mango_mm.testing.planted_cues import planted_cues
@@ -57,6 +58,22 @@ def test_contributions_add_up_to_the_change_of_the_score(recipe):
     if recipe in ('glow', 'flow_plus_plus', 'attn_flow'):
         # The others normalise what conditions a layer, and near t = 0 that changes abruptly.
         assert (rest / whole).abs().max() < 0.01
+
+
+@pytest.mark.parametrize('normalize', [True, False, 'restore'])
+@pytest.mark.parametrize('masked', [False, True])
+def test_the_model_that_is_explained_is_the_model(normalize, masked):
+    fusion = MangoFusion(('a', 'b'), D, 5, depth=1, normalize=normalize).eval()
+    tokens = {m: 2 + 3 * torch.randn(2, 5, D) for m in 'ab'}
+    masks = {'b': torch.tensor([[1, 1, 1, 1, 0], [0, 0, 0, 0, 0]]).bool()} if masked else None
+    recorder = FusionRecorder(fusion)
+    with torch.no_grad():
+        with recorder.recording() as calls:
+            wanted = fusion(tokens, masks=masks)
+        with recorder.replacing(calls, [call.entered for call in calls]):
+            found = fusion(tokens, masks=masks)
+    torch.testing.assert_close(found.fused, wanted.fused)
+    torch.testing.assert_close(found.log_prob, wanted.log_prob)
 
 
 def test_a_linear_score_is_told_apart_exactly():

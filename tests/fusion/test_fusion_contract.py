@@ -72,6 +72,21 @@ def test_masked_tokens_have_no_influence(make):
         torch.testing.assert_close(a.log_prob, b.log_prob)
 
 
+@pytest.mark.parametrize('content', [50.0, float('nan')])
+def test_a_modality_that_a_sample_lacks_has_no_influence(make, content):
+    model = make(('rgb', 'depth')).eval()
+    features = {m: torch.randn(2, 24, D) for m in ('rgb', 'depth')}
+    masks = {m: torch.ones(2, 24, dtype=torch.bool) for m in features}
+    masks['depth'][0] = False
+    other = {m: x.masked_fill(~masks[m][..., None], content) for m, x in features.items()}
+    with torch.no_grad():
+        a = model(features, masks=masks, grid=GRID)
+        b = model(other, masks=masks, grid=GRID)
+    real = slice(None) if a.mask is None else a.mask
+    torch.testing.assert_close(a.fused[real], b.fused[real], rtol=1e-5, atol=1e-5)
+    assert b.fused[real].isfinite().all()
+
+
 def test_reset_restores_what_an_initialiser_overwrote(make):
     model = make(('rgb', 'depth'))
     zeros = {n for n, p in model.named_parameters() if not p.any()}

@@ -134,3 +134,35 @@ def test_a_modality_masked_as_a_whole_gives_finite_features_and_gradients(name):
     out.fused.square().sum().backward()
     for x in features.values():
         assert x.grad.isfinite().all()
+
+
+def test_imputing_leaves_the_gradient_of_what_is_there():
+    """Of the other samples and modalities too: the encoders learn from every real token."""
+    fusion, (features, masks) = trained('impute'), batch()
+    leaves = {m: x.clone().requires_grad_() for m, x in features.items()}
+    out = fusion(leaves, masks=masks)
+    (out.fused.square().sum() - out.log_prob.sum()).backward()
+    norms = {m: x.grad.norm(dim=2) for m, x in leaves.items()}
+    assert (norms['rgb'] > 1e-3).all()
+    assert (norms['depth'][1] > 1e-3).all()
+    assert (norms['depth'][0] == 0).all()
+    whole = {m: x.clone().requires_grad_() for m, x in features.items()}
+    alone = fusion({m: x[1:] for m, x in whole.items()})
+    (alone.fused.square().sum() - alone.log_prob.sum()).backward()
+    for m, x in whole.items():  # the second sample lacks nothing
+        torch.testing.assert_close(leaves[m].grad[1], x.grad[1])
+
+
+@pytest.mark.parametrize('reduction', ['concat', 'sum', 'sequence', 'embed'])
+def test_a_reduction_sees_nothing_of_what_is_missing(reduction):
+    fusion = MangoFusion(('rgb', 'depth'), D, 6, reduction=reduction).eval()
+    features = {m: torch.randn(2, 6, D) for m in fusion.modalities}
+    masks = {'depth': torch.tensor([[False] * 6, [True] * 6])}
+    out = fusion(features, masks=masks, grid=(2, 3))
+    for content in (1e3, float('nan')):
+        other = {**features, 'depth': features['depth'].clone()}
+        other['depth'][0] = content
+        again = fusion(other, masks=masks, grid=(2, 3))
+        shown = slice(None) if reduction != 'sequence' else slice(0, 6)
+        torch.testing.assert_close(again.fused[0, shown], out.fused[0, shown])
+        torch.testing.assert_close(again.fused[1], out.fused[1])

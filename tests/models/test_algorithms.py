@@ -345,6 +345,39 @@ def test_mlas_first_turn_is_not_projected_and_it_does_not_accumulate(task):
 
 
 @pytest.mark.parametrize('task', TASKS)
+def test_mla_learns_nothing_of_a_sample_without_the_modality(task):
+    first, second = NAMES[task]
+    model = make('MLA', task, 'shared').train()
+    shake(model.student)
+    present = [{first: True, second: i != 1} for i in range(4)]
+    inputs, samples = batch(task, present=present)
+    _, others = batch(task, present=present)
+    if task == 'segmentation':
+        others[1].gt_sem_seg.data = (others[1].gt_sem_seg.data + 1) % 3
+    else:
+        others[1].gt_label = 1 - others[1].gt_label
+    turns = {}
+    for only in (first, second):
+        for key, of in (('as it is', samples), ('other labels', others)):
+            model.zero_grad()
+            total, _ = model.parse_losses(model(inputs, of, mode='loss', only=only))
+            total.backward()
+            turns[only, key] = total.item(), model._mean_input
+    assert turns[first, 'as it is'][0] != turns[first, 'other labels'][0]
+    assert turns[second, 'as it is'][0] == turns[second, 'other labels'][0]
+    three = [samples[i] for i in (0, 2, 3)]
+    kept = inputs[[0, 2, 3]] if torch.is_tensor(inputs) else {
+        'image': inputs['image'][[0, 2, 3]], 'text': [inputs['text'][i] for i in (0, 2, 3)]
+    }  # fmt: skip
+    total, _ = model.parse_losses(model(kept, three, mode='loss', only=second))
+    assert total.item() == pytest.approx(turns[second, 'as it is'][0], rel=1e-5)
+    torch.testing.assert_close(model._mean_input, turns[second, 'as it is'][1])
+    none = batch(task, present=[{first: True, second: False}] * 4)[1]
+    total, _ = model.parse_losses(model(inputs, none, mode='loss', only=second))
+    assert total.item() == 0.0
+
+
+@pytest.mark.parametrize('task', TASKS)
 def test_umurl_teaches_the_encoders_alone_and_its_loss_falls(task):
     channels = dict(zip(NAMES[task], (16, 16) if task == 'segmentation' else (8, 8)))
     torch.manual_seed(0)

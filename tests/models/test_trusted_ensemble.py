@@ -81,6 +81,27 @@ def test_what_is_absent_or_not_finite_has_no_weight_in_any_window(ensemble):
     torch.testing.assert_close(mixed[0], p[1][0])
 
 
+@pytest.mark.parametrize('act', ['windows', 'alarm', 'posterior'])
+def test_two_of_three_sensors_that_are_not_finite_leave_the_third(act):
+    torch.manual_seed(0)
+    names = ('a', 'b', 'c')
+    ensemble = TrustedEnsemble(names, 12, (2, 3), act=act, directions=4)
+    ensemble.trust.fit_descriptors({m: torch.randn(80, 6, 12) for m in names})
+    ensemble.trust.calibrate({m: torch.randn(80, 6, 12) for m in names})
+    described = {m: torch.randn(2, 6, 12) for m in names}
+    p = [torch.rand(2, 5, 8, 9).softmax(dim=1) for _ in range(4)]
+    for m, place in (('a', 0), ('b', 1)):
+        described[m][0, 2, 3] = torch.nan
+        p[place][0] = torch.nan
+    p[3][0] = torch.inf
+    mixed, trust = ensemble(described, p)
+    torch.testing.assert_close(mixed[0], p[2][0])
+    assert trust.trust[0].tolist() == [0.0, 0.0, 1.0]
+    assert trust.maps[0, :2].max() == 0.0
+    assert mixed[1].isfinite().all()
+    torch.testing.assert_close(mixed[1].sum(dim=0), torch.ones(8, 9))
+
+
 def test_maps_of_weights_are_interpolated_and_add_up():
     p = torch.ones(3, 2, 4, 9, 8)
     weights = torch.rand(2, 3, 3, 2)

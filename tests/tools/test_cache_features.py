@@ -17,9 +17,12 @@ from mango_mm.apis import test as evaluate
 from mango_mm.apis import train as train_config
 from mango_mm.apis.run import use_feature_cache
 from mango_mm.datasets import CachedFeatures
+from mango_mm.datasets.cached_features import recipe_of
 from mango_mm.datasets.draws import Draw
 from mango_mm.files import COMPLETE
+from mango_mm.engine.hooks import MissingModalityHook
 from mango_mm.models.cached_inputs import weights_hash
+from mango_mm.pipelines import innermost, plain_training_loader, with_pipeline
 from mango_mm.registry import DATASETS, MODELS
 
 CONCAT = ROOT / 'configs/concat/concat_small_1xb8-600it_mini-rooms-72x96.py'
@@ -248,6 +251,20 @@ def test_a_part_of_the_training_list_is_held_out_to_choose_on(cache, weights, tm
     assert 'flip' not in one
     assert runner.val_evaluator.metrics[0].per_sample[1].shape == (3, 2, 10)
     assert held[0]['data_samples'].img_path == names[1][0]
+    # What reads the training list without augmentation does so here, too.
+    plain = plain_training_loader(runner.cfg)['dataset']
+    assert recipe_of(innermost(plain)) == recipe_of(
+        with_pipeline(
+            load_config(CONCAT).train_dataloader.dataset,
+            load_config(CONCAT).val_dataloader.dataset.pipeline,
+        )
+    )
+    alone = MissingModalityHook(modalities=runner.cfg.modalities)._loader(runner, 'val', ('rgb',))
+    images = [alone.dataset.get_data_info(i)['img_path'] for i in range(len(alone.dataset))]
+    assert images == names[1]
+    done = [type(t).__name__ for t in alone.dataset.dataset.pipeline.transforms]
+    assert 'DropModality' in done
+    assert not {'RandomCrop', 'RandomFlip', 'PhotoMetricDistortion'} & set(done)
     with pytest.raises(ValueError, match='part and view must be of the 8 samples and 2 views'):
         CachedFeatures(load_config(CONCAT).train_dataloader.dataset, cache, part=(8, None))
     with pytest.raises(ValueError, match='hold_out is a part of a feature_cache'):

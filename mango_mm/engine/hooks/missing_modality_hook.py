@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 from mmengine.runner.amp import autocast
 
 from mango_mm.modalities import Modalities, channels_by_name, specs_by_name
+from mango_mm.pipelines import innermost, with_pipeline
 from mango_mm.registry import HOOKS, TRANSFORMS, build_ours
 
 __all__ = ['MissingModalityHook', 'without']
@@ -85,13 +86,24 @@ class MissingModalityHook(Hook):
         if (split, subset) not in self._loaders:
             config = copy.deepcopy(runner.cfg[f'{split}_dataloader'].to_dict())
             if 'cache' in config['dataset']:  # without a modality there are images alone
-                config['dataset'] = config['dataset']['dataset']
+                config['dataset'] = _images_of(config['dataset'], runner.cfg)
             gone = [name for name in self.names if name not in subset]
-            pipeline = config['dataset']['pipeline']
-            config['dataset']['pipeline'] = without(gone, pipeline, self.channels or self.names)
+            pipeline = innermost(config['dataset'])['pipeline']
+            config['dataset'] = with_pipeline(
+                config['dataset'], without(gone, pipeline, self.channels or self.names)
+            )
             config['persistent_workers'] = False  # one set of workers per subset would stay
             self._loaders[split, subset] = Runner.build_dataloader(config)
         return self._loaders[split, subset]
+
+
+def _images_of(cached: dict[str, Any], config: Any) -> dict[str, Any]:
+    """The data set behind a feature cache; what is held out of the training list, and no more."""
+    images: dict[str, Any] = cached['dataset']
+    if cached.get('part') is None:
+        return images
+    plain = with_pipeline(images, config.plain_pipeline)
+    return {'type': 'mango_mm.DatasetPart', 'part': cached['part'], 'dataset': plain}
 
 
 def without(

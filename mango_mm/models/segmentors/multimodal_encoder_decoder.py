@@ -16,7 +16,7 @@ from torch.nn import functional as F  # noqa: N812  # the name everybody uses
 from mango_mm.models.cached_inputs import weights_hash
 from mango_mm.models.heads.ensemble_head import FUSED, MODALITIES, TRUST
 from mango_mm.models.necks import FusionNeck
-from mango_mm.models.presence import presence
+from mango_mm.models.presence import blanked, presence
 from mango_mm.models.trusted_ensemble import TrustedEnsemble
 from mango_mm.registry import MODELS, build_ours
 
@@ -96,7 +96,7 @@ class MultimodalEncoderDecoder(EncoderDecoder):
             return dict(features), losses
         first = next(iter(features.values()))[0]
         seen = dict(zip(features, present.to(first.device).T))
-        return {m: _blanked(pyramid, seen[m]) for m, pyramid in features.items()}, losses
+        return {m: blanked(pyramid, seen[m]) for m, pyramid in features.items()}, losses
 
     def frozen_features(
         self, inputs: Tensor, data_samples: Sequence[Any] = ()
@@ -293,8 +293,3 @@ def _thinned(samples: Sequence[Any], stride: int) -> Sequence[Any]:
         labels = sample.gt_sem_seg.data[:, stride // 2 :: stride, stride // 2 :: stride]
         sample.gt_sem_seg = PixelData(data=labels)
     return thinned
-
-
-def _blanked(pyramid: Sequence[Tensor], seen: Tensor) -> list[Tensor]:
-    """A pyramid with zeros, and no gradient, for the samples not seen."""
-    return [x.masked_fill(~seen.view(-1, 1, 1, 1), 0.0) for x in pyramid]

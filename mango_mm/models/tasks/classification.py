@@ -48,10 +48,10 @@ class ClassificationTask(RecognitionTask):
         head = self.model.head_of(modality)
         labels = head.targets(samples)
         seen = feature[1].any(dim=1)
-        logits = head(masked_mean(*feature))
+        pooled = masked_mean(*feature)
         if not seen.any():
-            return {f'loss_cls_{modality}': 0.0 * logits.sum()}
-        return {f'loss_cls_{modality}': head.loss(logits[seen], labels[seen])}
+            return {f'loss_cls_{modality}': 0.0 * head(pooled).sum()}
+        return {f'loss_cls_{modality}': head.loss(head(pooled[seen]), labels[seen])}
 
     def output_of(self, features: Mapping[str, Any], samples: Any) -> Tensor:
         tokens, masks = _tokens_and_masks(features)

@@ -11,6 +11,7 @@ from torch.nn import functional as F  # noqa: N812  # the name everybody uses
 
 from mango_mm.fusion.tokens import map_to_tokens
 from mango_mm.models.backbones import MultiStreamBackbone
+from mango_mm.models.presence import blanked, presence
 from mango_mm.models.tasks.task import Losses, RecognitionTask
 from mango_mm.objectives import distill_categories
 
@@ -31,7 +32,9 @@ class SegmentationTask(RecognitionTask):
         return found
 
     def encode_one(self, inputs: Any, samples: Any, modality: str) -> Any:
-        return self.model.backbone.encode_one(inputs, modality)
+        pyramid = self.model.backbone.encode_one(inputs, modality)
+        seen = self._seen(samples, modality)
+        return pyramid if seen is None else blanked(pyramid, seen.to(pyramid[0].device))
 
     def encoder_of(self, modality: str) -> list[nn.Module]:
         backbone = self.model.backbone
@@ -63,9 +66,19 @@ class SegmentationTask(RecognitionTask):
         return by_name, losses, dict(others)
 
     def decode_one(self, feature: Any, samples: Any, modality: str) -> Losses:
-        head = self._head_of(modality)
+        head, seen = self._head_of(modality), self._seen(samples, modality)
+        if seen is not None and not seen.any():
+            return {f'decode.{modality}.loss_ce': 0.0 * head(feature).sum()}
+        if seen is not None:  # the layers that a sample does not pass keep no statistics of it
+            feature = [x[seen.to(x.device)] for x in feature]
+            samples = [sample for sample, has in zip(samples, seen.tolist()) if has]
         found = head.loss_by_feat(head(feature), self._learned_from(samples))
         return {f'decode.{modality}.{key}': value for key, value in found.items()}
+
+    def _seen(self, samples: Any, modality: str) -> Tensor | None:
+        """Which samples have a modality, bool (B,); None: all."""
+        found = presence(_metas(samples), self.modalities, some=False)
+        return None if found is None else found[:, self.modalities.index(modality)]
 
     def output_of(self, features: Mapping[str, Any], samples: Any) -> Tensor:
         read, _, _ = self.model.merge(features, self.model.presence(_metas(samples)))
