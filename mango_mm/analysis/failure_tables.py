@@ -70,7 +70,8 @@ def _expectations(
                 line['name']: line['metrics'][metric] for line in lines
                 if (line.get('model', ''), line['rule']) == column
             }  # fmt: skip
-            names = sorted({m for line in lines for m in line.get('trust', ())})
+            # In the model's order, in which failures are named.
+            names = list(dict.fromkeys(m for line in lines for m in line.get('trust', ())))
             known = failures_of('emm', names) if len(names) == modalities else []
             scores = {f: own[f.name] for f in known if f.name in own}
             complete = bool(known) and len(scores) == len(known) and 'clean' in own

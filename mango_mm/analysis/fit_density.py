@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 from torch import Tensor
 from tqdm import tqdm
 
-from mango_mm.analysis.fusion_recorder import FusionCall, FusionRecorder
+from mango_mm.analysis.fusion_recorder import FusionCall, FusionRecorder, deepest
 from mango_mm.apis.open_model import open_model
 from mango_mm.explicit.token_density import TokenDensity, normalised
 from mango_mm.hosts import require_host
@@ -146,7 +146,7 @@ class _Reader:
 
     @property
     def last(self) -> FusionCall:
-        return self.calls[-1]
+        return deepest(self.calls)
 
 
 def _for_tokens(call: FusionCall, options: Mapping[str, Any]) -> TokenDensity:

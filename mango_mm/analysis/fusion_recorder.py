@@ -10,11 +10,12 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from mango_mm.fusion import Fusion, MangoFusion, fusions_of
 
-__all__ = ['FusionCall', 'FusionRecorder']
+__all__ = ['FusionCall', 'FusionRecorder', 'deepest']
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +51,23 @@ class FusionCall:
             return self.tokens
         normalised, _ = self.fusion.norm(list(self.tokens.values()))
         return dict(zip(self.fusion.modalities, normalised))
+
+
+def deepest(calls: Sequence[FusionCall]) -> FusionCall:
+    """The call of the fusion that was called last.
+
+    Slide inference calls it once per window: those are one call here, window by window along the
+    batch, (W B, N_m, D).
+    """
+    own = [call for call in calls if call.fusion is calls[-1].fusion]
+    if len(own) == 1:
+        return own[0]
+    features = {m: torch.cat([call.features[m] for call in own]) for m in own[0].features}
+    given = [call.masks for call in own]
+    masks = None
+    if all(given):
+        masks = {m: torch.cat([part[m] for part in given if part]) for m in given[0] or ()}
+    return FusionCall(own[0].fusion, features, masks, own[0].grid)
 
 
 class FusionRecorder:

@@ -140,6 +140,8 @@ def _of_batch(calls: list[FusionCall], samples: Any, data: Any) -> list[SampleLi
             for m, values in by_modality.items():
                 real = (masks or {}).get(m)
                 count = values.shape[1] if real is None else int(real[i].sum())
+                if not count and flow.missing == 'impute':  # all of its tokens are made up
+                    count = values.shape[1]
                 shares[m] = shares.get(m, 0.0) + float(values[i].double().sum())
                 dims[m] = dims.get(m, 0) + count * flow.dim
                 if grid is not None:

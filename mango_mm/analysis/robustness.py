@@ -40,7 +40,7 @@ from mango_mm.analysis.degraded_pipeline import (
     with_degradation,
 )
 from mango_mm.analysis.fit_density import load_density
-from mango_mm.analysis.fusion_recorder import FusionCall, FusionRecorder
+from mango_mm.analysis.fusion_recorder import FusionCall, FusionRecorder, deepest
 from mango_mm.apis.open_model import open_model
 from mango_mm.datasets.degradations import SEVERITIES, applicable
 from mango_mm.evaluation.functional.detection import Mahalanobis, auroc, fpr_at_95
@@ -190,10 +190,11 @@ class RobustnessCheck:
             for data in loader:
                 with self._recording() as calls:
                     samples = self.model.test_step(data)
-                for name, values in self._density_scores(calls).items():
+                for name, values in self._density_scores(calls, len(samples)).items():
                     scores.setdefault(name, []).extend(values)
                 evaluator.process(data_samples=samples, data_batch=data)
-                features.append(read[-1])
+                features.append(torch.stack(read).mean(dim=0))  # of slide inference, all windows
+                read.clear()
                 for sample in samples:
                     for name, value in self._scores(sample).items():
                         scores.setdefault(name, []).append(value)
@@ -208,13 +209,16 @@ class RobustnessCheck:
             return contextlib.nullcontext([])
         return self._recorder.recording()
 
-    def _density_scores(self, calls: list[FusionCall]) -> dict[str, list[float]]:
+    def _density_scores(self, calls: list[FusionCall], size: int) -> dict[str, list[float]]:
         if self._density is None:
             return {}
-        found = self._density.statistics(calls[-1].tokens, **calls[-1].options)
-        return {
-            'density': self._density.strangeness(found).tolist(),
-            'information': (-self._density.information(found)).tolist(),
+        call = deepest(calls)
+        found = self._density.statistics(call.tokens, **call.options)
+        return {  # of slide inference the mean over windows
+            'density': self._density.strangeness(found).unflatten(0, (-1, size)).mean(0).tolist(),
+            'information': (
+                -self._density.information(found).unflatten(0, (-1, size)).mean(0)
+            ).tolist(),
         }
 
     def _loader(self, split: str, step: dict[str, Any] | None) -> dict[str, Any]:

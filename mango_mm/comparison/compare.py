@@ -92,11 +92,12 @@ def compare(
             validation found best; the config must save it (``save_best``).
 
     Returns:
-        One dict per run and seed: its metrics, and its duration in seconds.
+        One dict per run and seed that were asked for: its metrics, and its duration in seconds.
 
     Raises:
-        ValueError: If ``out`` holds a result of other options or one twice, or is in use; if
-            ``after`` names no run before; if seeds are given twice or counts are not positive.
+        ValueError: If ``out`` holds a result of other options, one of a validation where the best
+            checkpoint is to be tested or the reverse, or one twice, or is in use; if ``after``
+            names no run before; if seeds are given twice or counts are not positive.
         RuntimeError: If trainings failed; names their logs.
     """
     out, seeds = Path(out), list(seeds)
@@ -127,7 +128,7 @@ def _compare(
     lines, said = read_json_lines(results) if results.exists() else ([], [])
     for message in said:
         print(f'{message} That run is done again.', flush=True)
-    _check(runs, lines, options, results)
+    _check(runs, lines, options, results, test_best=test_best)
     done = {(line['name'], line['seed']) for line in lines}
     todo = [(run, seed) for seed in seeds for run in runs if (run.name, seed) not in done]
     lock = threading.Lock()
@@ -165,7 +166,8 @@ def _compare(
     failures = [str(f.exception()) for f in futures.values() if f.exception()]
     if failures:
         raise RuntimeError('\n'.join(failures))
-    return lines
+    asked = {run.name for run in runs}
+    return [line for line in lines if line['seed'] in seeds and line['name'] in asked]
 
 
 @contextlib.contextmanager
@@ -184,6 +186,8 @@ def _check(
     lines: Sequence[Mapping[str, Any]],
     options: Sequence[str],
     where: Path = Path('results.jsonl'),
+    *,
+    test_best: bool = False,
 ) -> None:
     """Raise if results are of other runs than these, or runs in no order that works."""
     known: dict[str, Run] = {}
@@ -208,6 +212,12 @@ def _check(
                 'a spread of two. Remove one of the lines.'
             )
         found.add((line['name'], line['seed']))
+        if line.get('test_best', test_best) != test_best and known_run.reports:
+            raise ValueError(
+                f'{where} has a result of {line["name"]!r}, seed {line["seed"]}, that is '
+                f'{"a test of the best checkpoint" if line["test_best"] else "the last validation"}'
+                f': with test_best={test_best} a table would hold both. Take another folder.'
+            )
         wanted = set(options_of(known_run, options))
         if {*line['options']} != wanted or Path(line['config']).name != Path(known_run.config).name:
             differ = sorted({*line['options']} ^ wanted) or [line['config'], known_run.config]
@@ -291,6 +301,7 @@ def _run(
         'config': str(run.config),
         'seed': seed,
         'options': given,
+        'test_best': test_best,
         'seconds': round(time.monotonic() - start, 1),
         **{key: float(value) for key, value in last.items() if _metric(key) in METRICS},
     }

@@ -37,5 +37,5 @@ def presence(
 
 
 def blanked(pyramid: Sequence[Tensor], seen: Tensor) -> list[Tensor]:
-    """A pyramid of maps (B, C, H, W) with zeros, and no gradient, for the samples not seen, (B,)."""
+    """A pyramid of maps (B, C, H, W) with zeros, and no gradient, where ``seen``, (B,), is not."""
     return [x.masked_fill(~seen.view(-1, 1, 1, 1), 0.0) for x in pyramid]

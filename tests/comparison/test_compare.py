@@ -1,5 +1,6 @@
 """Comparisons: resumable, and a table whose numbers can be checked by hand."""
 
+import importlib.util
 import json
 
 import pytest
@@ -7,6 +8,7 @@ import yaml
 from rooms import MANGO, ROOT, SHORT, iterations, make_rooms, run
 
 from mango_mm.comparison.compare import Run, compare, render_table
+from mango_mm.comparison.suite import Suite
 
 
 def test_the_table_gives_mean_and_standard_deviation():
@@ -58,6 +60,50 @@ def test_a_result_of_other_options_is_not_taken_for_this_one(tmp_path):
         compare([Run('b', 'b.py', after=('a',)), Run('a', 'a.py')], [0], tmp_path / 'new')
     with pytest.raises(ValueError, match="two runs are named 'a'"):
         compare([Run('a', 'a.py'), Run('a', 'b.py')], [0], tmp_path / 'new')
+
+
+def test_only_what_was_asked_for_comes_back_and_of_one_kind(tmp_path):
+    lines = [a_line(), a_line(seed=1), a_line(name='b', test_best=False)]
+    (tmp_path / 'results.jsonl').write_text(''.join(json.dumps(x) + '\n' for x in lines))
+    run_a, run_b = Run('a', 'x/a.py', ('k=1',)), Run('b', 'x/a.py', ('k=1',))
+    assert compare([run_a], [0], tmp_path) == lines[:1]
+    assert compare([run_a], [1], tmp_path, test_best=True) == lines[1:2]  # of a version before
+    assert compare([run_b], [0], tmp_path) == lines[2:]
+    with pytest.raises(ValueError, match="'b', seed 0, that is the last validation: with test_be"):
+        compare([run_b], [0], tmp_path, test_best=True)
+    tested = json.dumps(a_line(name='c', test_best=True))
+    (tmp_path / 'results.jsonl').write_text(tested + '\n')
+    with pytest.raises(ValueError, match="'c', seed 0, that is a test of the best checkpoint"):
+        compare([Run('c', 'x/a.py', ('k=1',))], [0], tmp_path)
+
+
+def test_costs_are_those_of_a_rows_own_model_and_measured_again_for_another(tmp_path, monkeypatch):
+    spec = importlib.util.spec_from_file_location('tool', ROOT / 'tools/benchmark/compare.py')
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    teacher = Run('t', 'x/t.py', reports=False)
+    row = Run(
+        'a', 'x/a.py',
+        ('model.use=[text]', 'model.t={t}/latest', 'model.c=of{seed}.pth'),
+        after=('t',),
+    )  # fmt: skip
+    shared = ['model.dim=512', 'train_cfg.max_iters=3', 'model.w=of{seed}.pth']
+    wanted = {'model.use': ['text'], 'model.dim': 512}
+    assert tool.own_options(row, shared) == wanted
+    asked = []
+
+    def count(rows):
+        asked.append(rows)
+        return {name: {'params': len(asked)} for name in rows}
+
+    monkeypatch.setattr(tool, 'measure_costs', count)
+    suite = Suite('Tiny', (teacher, row))
+    first = tool.costs_of(suite, tmp_path, shared)
+    assert asked == [{'a': ('x/a.py', wanted)}]
+    assert tool.costs_of(suite, tmp_path, shared) == first
+    assert tool.costs_of(suite, tmp_path, ['model.dim=64'])['a']['params'] == 2
+    other = Suite('Tiny', (teacher, Run('a', 'x/b.py', row.options, ('t',))))
+    assert tool.costs_of(other, tmp_path, ['model.dim=64'])['a']['params'] == 3
 
 
 def test_costs_are_columns_and_a_pretraining_is_no_row():

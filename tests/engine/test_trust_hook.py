@@ -1,6 +1,7 @@
 """One training gives a model that knows its sensors: the real Runner, on real files."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,9 +18,10 @@ from mango_mm.apis import test as evaluate
 from mango_mm.apis.run import hold_out_for_trust
 from mango_mm.datasets.mini.write_movies import write_movies
 from mango_mm.datasets.mini.write_rooms import write_rooms
+from mango_mm.engine.hooks.trust_hook import _gather
 from mango_mm.inferencers import MangoInferencer
 from mango_mm.models.trusted_ensemble import TrustedEnsemble
-from mango_mm.registry import MODELS
+from mango_mm.registry import DATASETS, MODELS
 
 CONFIG = ROOT / 'configs/mango/mango-trust-l1_small_1xb8-600it_mini-rooms-72x96.py'
 
@@ -321,3 +323,32 @@ def test_two_processes_calibrate_alike(tmp_path):
         patch.setenv('MANGO_MINI_ROOMS', str(tmp_path / 'rooms'))
         found = evaluate(config, tmp_path / 'work', work_dir=tmp_path / 'test')
     assert 0 < found['mIoU'] < 100
+
+
+def test_what_lacks_a_modality_is_not_what_is_usual_of_it(tmp_path, monkeypatch):
+    write_movies(tmp_path / 'movies', train=12, dev=2, test=2)
+    monkeypatch.setenv('MANGO_MINI_MOVIES', str(tmp_path / 'movies'))
+    init_default_scope('mango_mm')
+    options = {
+        'model.unimodal_heads': dict(combine='trust', trust=dict(directions=4)),
+        'train_dataloader.dataset.missing': 'drop',
+    }
+    config = load_config(MOVIES, options=options)
+    model = MODELS.build(config.model).eval()
+    loader = config.train_dataloader.to_dict()
+    dataset = DATASETS.build(loader['dataset'])
+    dataset.full_init()
+    model.fit_vocabulary([dataset.get_data_info(i)['text'] for i in range(12)])
+    whole, truth = _gather(model, loader, 'all', labelled=True)
+    gone = [dataset.get_data_info(i)['img_path'] for i in (2, 9)]
+    for path in gone:
+        Path(path).unlink()
+    found, known = _gather(model, loader, 'without two', labelled=True)
+    kept = [i for i in range(12) if i not in (2, 9)]
+    for m, windows in found.items():
+        torch.testing.assert_close(windows, whole[m][kept])
+    torch.testing.assert_close(known, truth.unflatten(0, (12, -1))[kept].flatten(0, 1))
+    for i in kept:
+        Path(dataset.get_data_info(i)['img_path']).unlink()
+    with pytest.raises(ValueError, match="each of the 12 samples lacks one of .*'image'"):
+        _gather(model, loader, 'none')

@@ -9,6 +9,8 @@ from rooms import ROOT, run
 from scipy.stats import ttest_rel
 
 from mango_mm.analysis.failure_seeds import mean_lines, read_failures, render_differences
+from mango_mm.analysis.failure_tables import _expectations
+from mango_mm.evaluation.functional.failures import failures_of
 
 TOOL = ROOT / 'tools/analyse/average_failures.py'
 RULES = {'trust': 50.0, 'mean': 40.0, 'fused': 45.0}
@@ -106,3 +108,16 @@ def test_what_cannot_be_averaged_is_named(runs, tmp_path):
     (tmp_path / 'fewer.json').write_text(json.dumps(fewer))
     assert 'run 2 and the first differ' in said(runs[0], tmp_path / 'fewer.json')
     assert "got 'best'" in said(runs[0], '--rule', 'best')
+
+
+@pytest.mark.parametrize('order', [('rgb', 'depth'), ('rgb', 'depth', 'thermal')])
+def test_expectations_are_there_in_any_order_of_modalities(order):
+    trust = dict.fromkeys(order, 1.0)
+    one = {'protocol': 'emm', 'rule': 'trust', 'metrics': {'mIoU': 30.0}, 'trust': trust}
+    clean = {**one, 'name': 'clean', 'protocol': 'clean', 'metrics': {'mIoU': 50.0}}
+    lines = [clean, *({**one, 'name': f.name} for f in failures_of('emm', order))]
+    found = _expectations(lines, [('', 'trust')], 'mIoU', len(order))
+    # Given that one is left: all there with (1 - r)^M, over 1 - r^M.
+    for rate, row in zip((0.05, 0.1, 0.2), found, strict=True):
+        whole = (1 - rate) ** len(order) / (1 - rate ** len(order))
+        assert float(row[1]) == pytest.approx(30 + 20 * whole, abs=0.006)

@@ -19,8 +19,8 @@ from mango_mm.apis.run import use_feature_cache
 from mango_mm.datasets import CachedFeatures
 from mango_mm.datasets.cached_features import recipe_of
 from mango_mm.datasets.draws import Draw
-from mango_mm.files import COMPLETE
 from mango_mm.engine.hooks import MissingModalityHook
+from mango_mm.files import COMPLETE
 from mango_mm.models.cached_inputs import weights_hash
 from mango_mm.pipelines import innermost, plain_training_loader, with_pipeline
 from mango_mm.registry import DATASETS, MODELS

@@ -8,11 +8,14 @@ import torch
 from mmengine.registry import init_default_scope
 from rooms import MANGO, ROOT, SHORT, make_rooms, run
 
-from mango_mm.analysis.likelihood import measure_likelihood
+from mango_mm.analysis.fusion_recorder import FusionCall
+from mango_mm.analysis.likelihood import _of_batch, measure_likelihood
 from mango_mm.apis import load_config
 from mango_mm.apis import test as evaluate
 from mango_mm.datasets.mini.write_movies import write_movies
+from mango_mm.fusion import MangoFusion
 from mango_mm.registry import MODELS
+from mango_mm.structures import SequenceSample
 from mango_mm.visualization import draw_histogram, draw_maps
 
 TOOL = ROOT / 'tools/analyse/likelihood.py'
@@ -74,6 +77,22 @@ def test_of_movies_padding_has_no_share(work):
     assert len(words) > 1  # plots differ in length
     assert {sample.share_dims['image'] for sample in found} <= {24 * 128, 0}
     assert all(sample.maps == {} for sample in found)
+
+
+@pytest.mark.parametrize('missing', ['mask', 'impute'])
+def test_dimensions_are_those_that_the_model_counts(missing):
+    fusion = MangoFusion(('a', 'b'), 8, 6, depth=1, missing=missing).eval()
+    tokens = {m: torch.randn(2, 6, 8) for m in 'ab'}
+    masks = {'a': torch.ones(2, 6, dtype=torch.bool), 'b': torch.ones(2, 6, dtype=torch.bool)}
+    masks['b'][0] = False
+    masks['b'][1, 4:] = False
+    with torch.no_grad():
+        out = fusion(tokens, masks=masks)
+    samples = [SequenceSample(metainfo={}) for _ in range(2)]
+    found = _of_batch([FusionCall(fusion, tokens, masks, None)], samples, {'inputs': [None] * 2})
+    for i, sample in enumerate(found):
+        assert sample.dims == int(out.num_dims[i])
+        assert sample.log_prob == pytest.approx(float(out.log_prob[i]), rel=1e-5)
 
 
 def test_the_tool_writes_numbers_and_pictures(work, tmp_path):

@@ -6,13 +6,17 @@ import numpy as np
 import pytest
 import torch
 from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
 from rooms import MANGO, ROOT, SHORT, make_rooms, run
 
+from mango_mm.analysis.fusion_recorder import FusionRecorder
 from mango_mm.analysis.robustness import RobustnessCheck
 from mango_mm.apis import load_config
 from mango_mm.apis import test as evaluate
 from mango_mm.datasets.mini.write_movies import write_movies
 from mango_mm.evaluation.functional.detection import auroc
+from mango_mm.explicit.token_density import TokenDensity
+from mango_mm.fusion import fusions_of
 from mango_mm.registry import MODELS
 from mango_mm.visualization.robustness import draw_severities
 
@@ -47,6 +51,36 @@ def work(tmp_path_factory):
         torch.save({'state_dict': model.state_dict(), 'meta': {}}, folder / f'{name}.pth')
     yield folder
     patch.undo()
+
+
+def test_scores_of_slide_inference_are_of_every_window(work, monkeypatch):
+    """The density and what the head reads: of the mean over windows, each by hand."""
+    slide = {
+        **WORKERS, 'model.test_cfg.mode': 'slide', 'model.test_cfg.crop_size': [72, 48],
+        'model.test_cfg.stride': [72, 48],
+    }  # fmt: skip
+    check = RobustnessCheck(MANGO, work / 'mango.pth', slide)
+    density = TokenDensity(('rgb', 'depth'), 64, window=(9, 6), grid=(9, 6), depth=1).eval()
+    with torch.no_grad():
+        for p in density.parameters():
+            p.add_(0.1 * torch.randn_like(p))
+    check._density, check._recorder = density, FusionRecorder(check.model)
+    monkeypatch.setattr(density, 'strangeness', lambda x: x.sum(dim=1))
+    monkeypatch.setattr(density, 'information', lambda x: x[:, 0])
+    found = check.evaluate('val')
+    fusion = fusions_of(check.model)[-1]
+    loader = Runner.build_dataloader(check._loader('val', None))
+    rows = []
+    for data in loader:
+        with check._recorder.recording() as calls, torch.no_grad():
+            check.model.test_step(data)
+        own = [call for call in calls if call.fusion is fusion]
+        assert len(own) == 2  # the left half and the right one
+        parts = [density.statistics(call.tokens, **call.options) for call in own]
+        assert not torch.allclose(*parts)
+        rows += [(float(a.sum() + b.sum()) / 2, -float(a[0] + b[0]) / 2) for a, b in zip(*parts)]
+    np.testing.assert_allclose(found.scores['density'], [a for a, _ in rows], rtol=1e-5)
+    np.testing.assert_allclose(found.scores['information'], [b for _, b in rows], rtol=1e-5)
 
 
 def test_clean_answers_are_those_of_a_test_and_degraded_ones_differ(work):

@@ -21,13 +21,15 @@ import json
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mango_mm.apis.command import Parser, check_options, non_negative_int, positive_int, run_tool
 from mango_mm.apis.dict_action import parse_value
 from mango_mm.apis.run import load_config
 from mango_mm.comparison.columns import METRICS
-from mango_mm.comparison.compare import Run, compare, options_of, render_table
+from mango_mm.comparison.compare import SEED, Run, compare, options_of, render_table
 from mango_mm.comparison.cost import measure_costs
 from mango_mm.comparison.paired import (
     Difference,
@@ -77,20 +79,30 @@ def make_data(suite: Suite, seeds: list[int]) -> None:
                 )
 
 
-def own_options(run: Run) -> dict[str, object]:
-    """What a row changes in its model; not paths of other runs, whose weights cost nothing."""
-    pairs = (option.split('=', 1) for option in run.options if '{' not in option)
+def own_options(run: Run, options: Sequence[str] = ()) -> dict[str, object]:
+    """What a row, or its suite, changes in its model.
+
+    Not what has a seed or another run's folder in it, as paths of weights: those cost nothing.
+
+    Args:
+        run: The row.
+        options: Of every row; those of the model count.
+    """
+    filled = [SEED, *(f'{{{name}}}' for name in run.after)]
+    given = [*(o for o in options if o.startswith('model.')), *run.options]
+    pairs = (o.split('=', 1) for o in given if not any(part in o for part in filled))
     return {key: parse_value(value) for key, value in pairs}
 
 
-def costs_of(suite: Suite, out: Path) -> dict[str, dict[str, float]]:
-    """Costs of all rows, measured once."""
+def costs_of(suite: Suite, out: Path, options: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Costs of all rows, measured once; of other configs or options, again."""
     path = out / 'costs.json'
     costs = json.loads(path.read_text()) if path.is_file() else {}
-    rows = [run for run in suite.runs if run.reports]
-    if any(run.name not in costs for run in rows):
+    rows = {run.name: (run.config, own_options(run, options)) for run in suite.runs if run.reports}
+    of = {name: json.dumps([Path(c).name, own], default=str) for name, (c, own) in rows.items()}
+    if any(costs.get(name, {}).get('of') != of[name] for name in rows):
         print('measuring parameters, operations, latency and memory', flush=True)
-        costs = measure_costs({run.name: (run.config, own_options(run)) for run in rows})
+        costs = {name: {**row, 'of': of[name]} for name, row in measure_costs(rows).items()}
         path.write_text(json.dumps(costs, indent=1) + '\n')
     return costs
 
@@ -170,7 +182,7 @@ def main() -> None:
     except (RuntimeError, ValueError) as error:
         raise SystemExit(f'{error}\nWhat has been run is kept; run this again to go on.') from error
     rows = [run.name for run in runs if run.reports]
-    costs = None if args.no_costs else costs_of(suite, out)
+    costs = None if args.no_costs else costs_of(suite, out, options)
     differences = differences_of(suite, out, rows, seeds)
     table = render_table(lines, rows, costs, differences, suite.baseline)
     (out / 'table.md').write_text(f'# {suite.title}\n\n{table}\n')

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import torch
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.registry import FUNCTIONS
 from torch import Tensor
@@ -178,8 +180,10 @@ def _gather(
     """Described windows of a loader's samples, and what the weights are learned on if asked for.
 
     Without its sampler, which would give this process its share alone. With ``most``, no more than
-    that; with ``views``, the data set so many times, every time with other random numbers.
+    that; with ``views``, the data set so many times, every time with other random numbers. What
+    lacks a modality says nothing of what is usual of it, and is left out.
     """
+    names, without = model.trusted_ensemble.modalities, 0
     described: dict[str, list[Tensor]] = {}
     observed: list[Tensor] = []
     dataset: Any = DATASETS.build(loader['dataset'])
@@ -195,7 +199,13 @@ def _gather(
     with tqdm(total=total, desc=f'trust: {what}', unit='sample') as bar:
         for start in range(0, total, BATCH):
             rows = draws[start : start + BATCH]
-            batch = join([dataset[row] for row in rows])
+            samples = [dataset[row] for row in rows]
+            whole = [sample for sample in samples if _has_all(sample, names)]
+            without += len(samples) - len(whole)
+            bar.update(len(rows))
+            if not whole:
+                continue
+            batch = join(whole)
             data = model.data_preprocessor(batch, training=False)
             windows, truth = model.sensors_and_truth(
                 data['inputs'], data['data_samples'], labelled=labelled
@@ -204,6 +214,17 @@ def _gather(
                 described.setdefault(m, []).append(x)
             if truth is not None:
                 observed.append(truth)
-            bar.update(len(rows))
+    if without:
+        print_log(
+            f'trust: {what}: {without} of {total} samples lack a modality and are left out',
+            'current',
+        )
+    if not described:
+        raise ValueError(f'trust: {what}: each of the {total} samples lacks one of {names}.')
     joined = {m: torch.cat(parts) for m, parts in described.items()}
     return joined, torch.cat(observed) if labelled else torch.empty(0)
+
+
+def _has_all(sample: Mapping[str, Any], modalities: Sequence[str]) -> bool:
+    present = sample['data_samples'].metainfo.get('present') or {}
+    return all(present.get(m, True) for m in modalities)
