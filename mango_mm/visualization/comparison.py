@@ -75,6 +75,7 @@ def _finish(
     """Name the rows, the first on top, and save."""
     axis.set_yticks(range(len(names)), names)
     axis.invert_yaxis()
-    axis.set(xlabel=xlabel, title=textwrap.fill(title, 64))
+    axis.set(xlabel=xlabel)
+    figure.suptitle(textwrap.fill(title, 60))  # of the figure: long names leave little to the axes
     axis.grid(alpha=0.3, axis='x')
     save_figure(figure, path)
