@@ -100,7 +100,8 @@ class MangoFusion(Fusion):
             zero (``layers=dict(gate_init=0.0)``) the whole then starts as concatenation; ln p is
             that of the normalised tokens either way.
         detach_encoder: Keep the gradient of ``log_prob`` out of the encoders. Costs a
-            second pass of the flow in training.
+            second pass of the flow in training. Small encoders trained from scratch gained by it,
+            pretrained ones that are trained on lost (docs/results.md).
         with_cp: Gradient checkpointing per block.
         missing: ``'mask'`` or ``'impute'``: see above.
         impute_steps: Rounds of ``'impute'``; each passes the flow forth and back, without gradient.
