@@ -285,7 +285,7 @@ def use_feature_cache(config: Config) -> None:
         if hold_out and name == LOADERS[0]:
             trained, loader.dataset.part = copy.deepcopy(loader.dataset), (None, -hold_out)
         elif hold_out:
-            if name == LOADERS[1]:  # for what reads the training list without augmentation
+            if not config.get('plain_pipeline'):  # for what reads the training list as it is
                 config.plain_pipeline = innermost(loader.dataset)['pipeline']
             loader.dataset = dict(**trained, part=(-hold_out, None), view=0)
         loader.num_workers, loader.persistent_workers = 0, False  # a copy from memory, no work
