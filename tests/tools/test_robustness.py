@@ -70,17 +70,22 @@ def test_scores_of_slide_inference_are_of_every_window(work, monkeypatch):
     found = check.evaluate('val')
     fusion = fusions_of(check.model)[-1]
     loader = Runner.build_dataloader(check._loader('val', None))
-    rows = []
+    rows, read, features = [], [], []
+    head = check.task.head_input
+    head.register_forward_pre_hook(lambda _, given: read.append(check.task.pooled(given[0])))
     for data in loader:
         with check._recorder.recording() as calls, torch.no_grad():
             check.model.test_step(data)
         own = [call for call in calls if call.fusion is fusion]
-        assert len(own) == 2  # the left half and the right one
+        assert len(own) == len(read) == 2  # the left half and the right one
+        features.append(sum(read) / 2)
+        read.clear()
         parts = [density.statistics(call.tokens, **call.options) for call in own]
         assert not torch.allclose(*parts)
         rows += [(float(a.sum() + b.sum()) / 2, -float(a[0] + b[0]) / 2) for a, b in zip(*parts)]
     np.testing.assert_allclose(found.scores['density'], [a for a, _ in rows], rtol=1e-5)
     np.testing.assert_allclose(found.scores['information'], [b for _, b in rows], rtol=1e-5)
+    np.testing.assert_allclose(found.features, torch.cat(features).numpy(), rtol=1e-5)
 
 
 def test_clean_answers_are_those_of_a_test_and_degraded_ones_differ(work):
