@@ -69,7 +69,7 @@ class SegmentationTask(RecognitionTask):
         head, seen = self._head_of(modality), self._seen(samples, modality)
         if seen is not None and not seen.any():
             return {f'decode.{modality}.loss_ce': 0.0 * head(feature).sum()}
-        if seen is not None:  # the layers that a sample does not pass keep no statistics of it
+        if seen is not None:  # head, norms and MLA's projection see the others alone
             feature = [x[seen.to(x.device)] for x in feature]
             samples = [sample for sample, has in zip(samples, seen.tolist()) if has]
         found = head.loss_by_feat(head(feature), self._learned_from(samples))
