@@ -27,15 +27,8 @@ RUNS = (
     Run('depth only', str(CONFIGS / f'unimodal/depth_{BUDGET}.py')),
     Run('concat', str(CONFIGS / f'concat/concat_{BUDGET}.py')),
     Run('MANGO', str(CONFIGS / f'mango/mango-l2_{BUDGET}.py')),
-    Run(
-        'MANGO cross-modal',
-        str(CONFIGS / f'mango/mango-cross-modal-l1_{BUDGET}.py'),
-        ('model.neck.fusion.detach_encoder=True',),  # chosen as RATE was
-    ),
+    Run('MANGO cross-modal', str(CONFIGS / f'mango/mango-cross-modal-l1_{BUDGET}.py')),
 )
-# Chosen by concatenation, on rooms of another seed (docs/results.md): at the configs' .002 a run
-# has learned the rarest class after 600 iterations or has not, at this rate all have.
-RATE = 0.008
 PANELS = 4
 
 
@@ -75,7 +68,6 @@ def main() -> None:
         args.out,
         jobs=2,
         options=(
-            f'optim_wrapper.optimizer.lr={RATE}',
             f'train_cfg.max_iters={args.iters}',
             f'train_cfg.val_interval={half}',
             f'default_hooks.checkpoint.interval={half}',

@@ -14,6 +14,7 @@ model = dict(
             depth=1,
             recipe='cross_modal',
             normalize='restore',
+            detach_encoder=True,  # encoders from scratch learn better without the likelihood's gradient
             layers=dict(gate_init=0.0, num_heads=4),
         ),
     ),

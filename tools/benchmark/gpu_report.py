@@ -111,7 +111,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix='mango_gpu_') as folder:
         work, data = Path(folder), Path(folder) / 'rooms'
         rooms = [sys.executable, '-W', 'ignore', 'tools/prepare/mini_rooms.py', str(data)]
-        made = run([*rooms, '--size', '72', '96'], 120, data)
+        made = run(rooms, 120, data)
         if not made['ok']:
             found['steps']['generated rooms'] = made
         for title, (command, seconds) in steps(args, work).items():

@@ -15,7 +15,10 @@ def main() -> None:
     parser.add_argument('root', nargs='?', type=Path, default=Path('data/mini_rooms'))
     parser.add_argument('--train', type=non_negative_int, default=240, help='training frames')
     parser.add_argument('--val', type=non_negative_int, default=60, help='validation frames')
-    parser.add_argument('--size', type=positive_int, nargs=2, default=(96, 128), metavar=('H', 'W'))
+    parser.add_argument(
+        '--size', type=positive_int, nargs=2, metavar=('H', 'W'),
+        help='default: that of the configs, 72 96, and with --taskonomy 96 128',
+    )  # fmt: skip
     parser.add_argument('--seed', type=non_negative_int, default=0)
     parser.add_argument('--taskonomy', action='store_true', help="write Taskonomy's layout too")
     args = parser.parse_args()
@@ -23,7 +26,7 @@ def main() -> None:
         args.root,
         train=args.train,
         val=args.val,
-        size=tuple(args.size),
+        size=tuple(args.size) if args.size else None,
         seed=args.seed,
         taskonomy=args.taskonomy,
     )

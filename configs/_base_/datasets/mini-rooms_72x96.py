@@ -29,6 +29,7 @@ train_pipeline = [
 ]
 test_pipeline = [
     *load,
+    dict(type='Resize', scale=(96, 72), keep_ratio=True),
     labels,
     *pack,
 ]

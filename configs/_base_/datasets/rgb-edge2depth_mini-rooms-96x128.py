@@ -14,6 +14,7 @@ train_pipeline = [
 ]
 test_pipeline = [
     dict(type='mango_mm.LoadDomains'),
+    dict(type='mango_mm.ResizeDomains', size=crop_size),
     dict(type='mango_mm.PackDomains'),
 ]
 common = dict(type='mango_mm.TaskonomyDataset', data_root=data_root, sources=sources, target=target)

@@ -1,7 +1,9 @@
-# No pretrained weights: one learning rate for all layers. For the demo on a CPU.
+# No pretrained weights: one learning rate for all layers. For the demo on a CPU. The rate was chosen by
+# concatenation on rooms of another seed (docs/results.md): at .002 a run has learned the rarest class
+# after 600 iterations or has not, at .008 all have.
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=2e-3, betas=(0.9, 0.999), weight_decay=0.01),
+    optimizer=dict(type='AdamW', lr=8e-3, betas=(0.9, 0.999), weight_decay=0.01),
     paramwise_cfg=dict(
         custom_keys={
             'norm': dict(decay_mult=0.0),

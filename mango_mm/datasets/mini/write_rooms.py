@@ -32,7 +32,7 @@ def write_rooms(
     *,
     train: int = 240,
     val: int = 60,
-    size: tuple[int, int] = (96, 128),
+    size: tuple[int, int] | None = None,
     seed: int = 0,
     taskonomy: bool = False,
 ) -> Path:
@@ -42,7 +42,8 @@ def write_rooms(
         root: Folder to write to.
         train: Training frames.
         val: Validation frames, of other rooms.
-        size: Height and width in pixels.
+        size: Height and width in pixels; None: what the configs are for, 72 x 96, and with
+            Taskonomy's layout 96 x 128.
         seed: Another seed, other rooms.
         taskonomy: Write Taskonomy's layout too.
 
@@ -53,6 +54,7 @@ def write_rooms(
         ValueError: If a number is negative, or ``root`` holds something else.
     """
     root = Path(root)
+    size = size or ((96, 128) if taskonomy else (72, 96))
     if min(train, val) < 0 or min(size) < 1:
         raise ValueError(f'frames and sizes must be positive; got {train} + {val} of {size}.')
     recipe = f'{train} {val} {size} {seed} {taskonomy} v1'
