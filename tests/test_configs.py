@@ -216,6 +216,43 @@ def test_its_data_are_consistent(path):
     assert ('dropout' in path.stem) == ('DropModality' in str(config.train_dataloader))
 
 
+# Width and height of releases whose images all have one size: they are tested as they come.
+NATIVE = {
+    'deliver_1024x1024': (1042, 1042),
+    'fmb_600x800': (800, 600),
+    'mcubes_512x512': (1224, 1024),
+    'mfnet_480x640': (640, 480),
+    'muses_512x1024': (1920, 1080),
+    'nyuv2-mini_256x256': (341, 256),
+    'pst900_720x1280': (1280, 720),
+}
+DATA = sorted((BASE / 'datasets').glob('*.py'))
+
+
+def resized_to(pipeline):
+    """Width and height that a pipeline resizes to, without its jitter; None: nothing does."""
+    for step in pipeline:
+        if step['type'] in ('Resize', 'RandomResize'):
+            return tuple(step['scale'])
+        if step['type'] == 'mango_mm.ResizeDomains':
+            return tuple(step['size'])[::-1]
+    return None
+
+
+@pytest.mark.parametrize('path', DATA, ids=stems(DATA))
+def test_data_are_tested_at_the_size_they_are_trained_at(path):
+    """Else a score is that of another scale, lower by up to thirty points, without a word."""
+    config = Config.fromfile(path)
+    trained = resized_to(config.get('train_pipeline', ()))
+    if trained is None:
+        assert 'sequences' in path.stem  # the only data without images
+        return
+    tested = resized_to(config.test_pipeline)
+    assert (tested is None) == (path.stem in NATIVE)
+    for one, other in zip(trained, tested or NATIVE[path.stem]):
+        assert 0.8 < one / other < 1.2
+
+
 def shrink_translator(config):
     """The transformer generator with an eighth of its width and one layer a stage."""
     if config.model.encoder.type == 'ConvPyramid':

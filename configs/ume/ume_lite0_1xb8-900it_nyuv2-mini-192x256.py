@@ -3,7 +3,7 @@
 Run:     python tools/train.py configs/ume/ume_lite0_1xb8-900it_nyuv2-mini-192x256.py
 Needs:   $MANGO_DATA_ROOT/nyuv2 (default ../shared/data/nyuv2)
          data/encoders: python tools/prepare/encoders.py efficientnet-lite0
-Ours:    pixel acc / mean acc / mIoU 64.85 ± 0.24 / 33.66 ± 0.64 / 25.28 ± 0.62, 4 seeds; docs/results.md
+Ours:    pixel acc / mean acc / mIoU 64.96 ± 0.32 / 33.95 ± 0.86 / 25.57 ± 0.84, 5 seeds; docs/results.md
 """
 
 _base_ = '../_base_/settings/lite0_1xb8-900it_nyuv2-mini-192x256.py'

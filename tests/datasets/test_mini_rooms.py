@@ -1,13 +1,20 @@
 """Generated rooms: consistent maps, published layouts, neither modality enough alone."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
 from PIL import Image
 
 from mango_mm.datasets import MiniRoomsDataset
 from mango_mm.datasets.mini.rooms import CLASSES, INDEX, render_room
 from mango_mm.datasets.mini.write_rooms import write_rooms
 from mango_mm.datasets.transforms import LoadDepth, LoadImage, LoadSegmentation
+from mango_mm.registry import DATASETS
+
+DATA = Path(__file__).resolve().parents[2] / 'configs' / '_base_' / 'datasets'
 
 
 @pytest.fixture(scope='module')
@@ -88,3 +95,26 @@ def test_writing_again_does_nothing(tmp_path):
     before = (root / 'rgb/000001.jpg').stat().st_mtime_ns
     write_rooms(tmp_path, train=1, val=1, size=(24, 32))
     assert (root / 'rgb/000001.jpg').stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    ('taskonomy', 'size'), [(False, (72, 96)), (True, (96, 128))], ids=['rooms', 'taskonomy']
+)
+def test_frames_have_the_size_of_the_configs(tmp_path, taskonomy, size):
+    root = write_rooms(tmp_path, train=1, val=0, taskonomy=taskonomy)
+    assert np.asarray(Image.open(root / 'masks/000001.png')).shape == size
+    of = {Config.fromfile(p).crop_size for p in DATA.glob(f'*mini-rooms[-_]{size[0]}x{size[1]}.py')}
+    assert of == {size}
+
+
+@pytest.mark.parametrize('size', [(72, 96), (96, 128)], ids=str)
+def test_frames_of_any_size_are_tested_at_that_of_the_config(tmp_path, monkeypatch, size):
+    """Predictions are compared with the labels at their own size."""
+    root = write_rooms(tmp_path, train=0, val=1, size=size)
+    monkeypatch.setenv('MANGO_MINI_ROOMS', str(root))
+    init_default_scope('mmseg')
+    config = Config.fromfile(DATA / 'mini-rooms_72x96.py')
+    sample = DATASETS.build(config.val_dataloader.dataset)[0]
+    assert sample['inputs'].shape == (4, 72, 96)
+    assert sample['data_samples'].gt_sem_seg.shape == size
+    assert sample['data_samples'].ori_shape == size
