@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from mango_mm.apis.command import Parser, non_negative_int, positive_int, run_tool
+from mango_mm.comparison.budget import budget
 from mango_mm.comparison.compare import Run, compare, render_table
 from mango_mm.datasets.mini.write_movies import write_movies
 from mango_mm.inferencers import MangoInferencer
@@ -51,7 +52,6 @@ def main() -> None:
     write_movies(args.data)
     os.environ['MANGO_MINI_MOVIES'] = str(args.data)
     print(f'training {len(RUNS)} models x {len(args.seeds)} seed(s), two at a time')
-    half = max(1, args.iters // 2)
     lines = compare(
         RUNS,
         args.seeds,
@@ -59,9 +59,7 @@ def main() -> None:
         jobs=2,
         test_best=True,
         options=(
-            f'train_cfg.max_iters={args.iters}',
-            f'train_cfg.val_interval={half}',
-            f'default_hooks.checkpoint.interval={half}',
+            *(f'{key}={value}' for key, value in budget(args.iters).items()),
             'train_dataloader.num_workers=1',
             'val_dataloader.num_workers=1',
             'test_dataloader.num_workers=1',

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mango_mm.analysis.translations import draw_translations
 from mango_mm.apis.command import Parser, non_negative_int, positive_int, run_tool
+from mango_mm.comparison.budget import budget
 from mango_mm.comparison.compare import Run, compare, render_table
 from mango_mm.datasets.mini.write_rooms import write_rooms
 
@@ -36,16 +37,13 @@ def main() -> None:
     write_rooms(args.data, train=240, val=60, size=(96, 128), taskonomy=True)
     os.environ['MANGO_MINI_TASKONOMY'] = str(args.data)
     print(f'training {len(RUNS)} models x {len(args.seeds)} seed(s), two at a time')
-    half = args.iters // 2
     lines = compare(
         RUNS,
         args.seeds,
         args.out,
         jobs=2,
         options=(
-            f'train_cfg.max_iters={args.iters}',
-            f'train_cfg.val_interval={half}',
-            f'default_hooks.checkpoint.interval={half}',
+            *(f'{key}={value}' for key, value in budget(args.iters).items()),
             'train_dataloader.num_workers=1',
             'val_dataloader.num_workers=1',
         ),

@@ -21,6 +21,7 @@ from mango_mm.analysis.failure_tables import mean_over_failures, render_failures
 from mango_mm.analysis.sensor_failures import SensorFailures
 from mango_mm.apis import train
 from mango_mm.apis.command import Parser, non_negative_int, positive_int, run_tool
+from mango_mm.comparison.budget import budget
 from mango_mm.datasets.mini.write_rooms import write_rooms
 from mango_mm.inferencers import MangoInferencer
 from mango_mm.registry import TRANSFORMS, build_ours
@@ -101,9 +102,7 @@ def main() -> None:
         work_dir = args.out / f'seed{seed}'
         options = {
             'randomness.seed': seed,
-            'train_cfg.max_iters': args.iters,
-            'train_cfg.val_interval': args.iters,
-            'default_hooks.checkpoint.interval': args.iters,
+            **budget(args.iters, validations=1),
             'train_dataloader.num_workers': 1,
             'val_dataloader.num_workers': 1,
         }

@@ -218,13 +218,13 @@ def _look_at(root: Path, folder: str, suffix: str, names: set[str]) -> ModalityF
     zeros = float((flat == 0).mean())
     kind = str(samples[0].dtype)
     rgb = flat.shape[1] == 3 and kind == 'uint8'
-    measured = flat if rgb or flat.shape[1] > 1 else flat[flat[:, 0] != 0]
-    measured = measured if len(measured) else flat
+    # As the written config reads them: a 0 is a measurement that is missing, but in RGB.
+    measured = [x if rgb or not x.any() else x[x != 0] for x in flat.T]
     return ModalityFound(
         name=re.sub(r'\W', '_', folder.lower()), folder=folder, suffix=suffix, names=names,
         channels=flat.shape[1], dtype=kind, low=float(flat.min()), high=float(flat.max()),
-        mean=[round(float(v), 4) for v in measured.mean(axis=0)],
-        std=[max(round(float(v), 4), 1e-3) for v in measured.std(axis=0)], zeros=zeros,
+        mean=[round(float(x.mean()), 4) for x in measured],
+        std=[max(round(float(x.std()), 4), 1e-3) for x in measured], zeros=zeros,
         size=(samples[0].shape[0], samples[0].shape[1]),
     )  # fmt: skip
 

@@ -77,6 +77,11 @@ class SensorFailures(FailureCheck):
                 'protocols of failing sensors are of a MultimodalEncoderDecoder; got a '
                 f'{type(self.model).__name__}.'
             )
+        if self.model.test_cfg.get('mode') == 'slide':
+            raise ValueError(
+                'protocols of failing sensors predict whole images, which a model with '
+                "test_cfg.mode='slide' is not made for. Set model.test_cfg.mode=whole."
+            )
         return tuple(self.model.backbone.use)
 
     def _degraded(self, kinds: Sequence[str] | None, severities: Sequence[int]) -> list[Condition]:

@@ -94,7 +94,8 @@ def export_onnx(
     Raises:
         FileNotFoundError: If a file does not exist.
         ImportError: If onnxscript or onnxruntime is not installed.
-        ValueError: If the model is not of segmentation, or the checkpoint not of the config.
+        ValueError: If the model is not of segmentation, or the checkpoint not of the config; if
+            it slides over images, and ``size`` is not that of its window.
         ArithmeticError: If onnxruntime's outputs differ; the file is kept for a look.
     """
     for host in ('onnxscript', 'onnxruntime'):
@@ -109,6 +110,7 @@ def export_onnx(
     size = tuple(size or read.get('crop_size') or ())
     if len(size) != 2:
         raise ValueError(f'{config} has no crop_size; give height and width.')
+    _require_one_window(model, size, config)
     deployed = DeployedSegmentor(model)
     channels = sum(model.data_preprocessor.channels.values())
     images = torch.rand(2, channels, *size) * 255
@@ -122,6 +124,16 @@ def export_onnx(
         out=str(out), size=size, channels=channels, classes=read.num_classes,
         outputs=deployed.outputs, difference=difference,
     )  # fmt: skip
+
+
+def _require_one_window(model: Any, size: tuple[int, ...], config: str | Path) -> None:
+    # Run whole, an image of another size is one that the model was never trained on.
+    window = tuple(model.test_cfg.get('crop_size') or ())
+    if model.test_cfg.get('mode') == 'slide' and size != window:
+        raise ValueError(
+            f'{config} slides a window of {window} over an image, and what is exported is one '
+            f'window; got size {size}. Slide it outside, or set model.test_cfg.mode=whole.'
+        )
 
 
 def _write_and_compare(deployed: DeployedSegmentor, images: Tensor, out: Path) -> float:

@@ -153,7 +153,7 @@ class SensorTrust(nn.Module):
         # Fitted apart (fit_trust), never by the losses of a task.
         self.density.requires_grad_(requires_grad=False)
         per_window, subsets = 1 + bands, 2**count
-        own = 2 * per_window if windows > 1 else per_window
+        own = 2 * per_window + 1 if windows > 1 else per_window
         for name, value in {
             'own_mean': torch.zeros(count, own),
             'own_precision': torch.eye(own).repeat(count, 1, 1),
@@ -288,10 +288,12 @@ class SensorTrust(nn.Module):
 
         Per dimension, in nats.
         """
-        tokens, energies = {}, []
-        for m, descriptor in self.descriptors.items():
+        tokens, energies, variety = {}, [], []
+        for m in self.modalities:
+            descriptor = self._descriptor(m)
             tokens[m], energy = descriptor(described[m])
             energies.append(energy)
+            variety.append(descriptor.variety(described[m]))
         alone, information = self.density.log_probs(tokens, present)
         dim = tokens[self.modalities[0]].shape[2]
         windows = torch.cat([-alone[..., None] / dim, torch.stack(energies, dim=1)], dim=-1)
@@ -299,7 +301,7 @@ class SensorTrust(nn.Module):
         if windows.shape[2] > 1:
             most = max(1, windows.shape[2] // UPPER)
             upper = windows.topk(most, dim=2).values.mean(dim=2)
-            own = torch.cat([means, upper], dim=-1)
+            own = torch.cat([means, upper, torch.stack(variety, dim=1)[..., None]], dim=-1)
         else:
             own = means
         return own.double(), information.double() / dim, windows.double()

@@ -138,3 +138,11 @@ class WindowDescriptor(nn.Module):
             )
             energies.append((energy + 1e-6).log())
         return tokens, torch.stack(energies, dim=-1)
+
+    def variety(self, described: Tensor) -> Tensor:
+        """How much the windows (B, W, F) of a sample differ from each other, in logs, (B,).
+
+        Of one colour everywhere each window may be a usual one; that all are alike is not.
+        """
+        whitened = (described * self.scale) @ self.basis[:, : self.directions]
+        return (whitened.var(dim=1, correction=0).mean(dim=-1) + 1e-6).log()

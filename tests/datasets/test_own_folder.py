@@ -63,6 +63,18 @@ def test_a_look_finds_modalities_labels_and_what_is_odd(folder):
     assert found.modalities[1].mean[0] == pytest.approx(stored[..., 0].mean(), abs=0.5)
 
 
+def test_statistics_are_of_what_was_measured_in_every_channel(folder):
+    """The config that is written takes a 0 for a measurement that is missing."""
+    rng = np.random.default_rng(0)
+    for path in sorted((folder / 'bands').glob('*.npy')):
+        values = rng.normal([100, 0, 5, -3, 8], [10, 1, 2, 1, 3], (*SIZE, 5))
+        values[rng.random(values.shape) < 0.9] = 0.0
+        np.save(path, values.astype(np.float32))
+    bands = look_at_folder(folder).modalities[1]
+    np.testing.assert_allclose(bands.mean, [100, 0, 5, -3, 8], atol=1.0)
+    np.testing.assert_allclose(bands.std, [10, 1, 2, 1, 3], rtol=0.1)
+
+
 def test_from_a_folder_to_a_model_in_three_commands(folder, tmp_path):
     for name in NAMES[::10]:  # some files of one modality are missing
         (folder / 'bands' / f'{name}.npy').unlink()

@@ -172,6 +172,18 @@ def test_a_strange_sensor_is_blamed_and_a_wrong_scene_is_noticed(fitted):
     assert fitted(clean).trust.mean() > 0.85
 
 
+def test_of_one_colour_everywhere_is_blamed_though_each_window_is_a_usual_one(fitted):
+    clean = shared_scenes(100, seed=3)
+    one = {m: x[:, :1].expand_as(x).contiguous() for m, x in clean.items()}
+    for index, m in enumerate(clean):
+        out = fitted({**clean, m: one[m]})
+        assert out.alarm.float().mean() > 0.9
+        assert (out.trust.argmin(dim=1) == index).float().mean() > 0.9
+        assert out.states.mean(0)[fitted.states.index(f'{m} broken')] > 0.8
+    same = {**clean, 'depth': one['depth']}
+    assert fitted.descriptors['depth'].variety(same['depth']).max() < -13  # ln 1e-6
+
+
 def test_the_frozen_one_of_three_is_named():
     names = ('a', 'b', 'c')
     trust = fit(names, names)

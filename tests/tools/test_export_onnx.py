@@ -75,6 +75,15 @@ def test_a_trust_that_is_not_calibrated_is_not_exported():
         DeployedSegmentor(model)
 
 
+def test_a_model_that_slides_is_exported_as_its_window_alone(tmp_path):
+    slides = tmp_path / 'slides.py'
+    test = "dict(mode='slide', crop_size=(48, 64), stride=(24, 32))"
+    slides.write_text(f"_base_ = '{MANGO}'\nmodel = dict(test_cfg={test})\n")
+    torch.save(open_model(MANGO, None)[1].state_dict(), tmp_path / 'mango.pth')
+    with pytest.raises(ValueError, match=r'slides a window of \(48, 64\).*got size \(72, 96\)'):
+        export_onnx(slides, tmp_path / 'mango.pth', tmp_path / 'x.onnx')
+
+
 def test_what_cannot_be_exported_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match='checkpoint .*gone does not exist'):
         export_onnx(MANGO, tmp_path / 'gone', tmp_path / 'x.onnx')

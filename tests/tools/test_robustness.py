@@ -11,6 +11,7 @@ from rooms import MANGO, ROOT, SHORT, make_rooms, run
 
 from mango_mm.analysis.fusion_recorder import FusionRecorder
 from mango_mm.analysis.robustness import RobustnessCheck
+from mango_mm.analysis.sensor_failures import SensorFailures
 from mango_mm.apis import load_config
 from mango_mm.apis import test as evaluate
 from mango_mm.datasets.mini.write_movies import write_movies
@@ -51,6 +52,12 @@ def work(tmp_path_factory):
         torch.save({'state_dict': model.state_dict(), 'meta': {}}, folder / f'{name}.pth')
     yield folder
     patch.undo()
+
+
+def test_protocols_are_of_whole_images(work):
+    slide = {**WORKERS, 'model.test_cfg.mode': 'slide', 'model.test_cfg.crop_size': [72, 48]}
+    with pytest.raises(ValueError, match=r"mode='slide' is not made for. Set .*mode=whole"):
+        SensorFailures(MANGO, work / 'mango.pth', slide)
 
 
 def test_scores_of_slide_inference_are_of_every_window(work, monkeypatch):

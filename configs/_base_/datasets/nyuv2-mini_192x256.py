@@ -40,7 +40,7 @@ tta_pipeline = [
     dict(
         type='TestTimeAug',
         transforms=[
-            [dict(type='Resize', scale_factor=r, keep_ratio=True) for r in (0.75, 1.0, 1.25)],
+            [dict(type='Resize', scale=s, keep_ratio=True) for s in ((192, 144), (256, 192), (320, 240))],
             [dict(type='RandomFlip', prob=p, direction='horizontal') for p in (0.0, 1.0)],
             [labels],
             [pack[0]],

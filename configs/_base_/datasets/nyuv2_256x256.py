@@ -1,4 +1,4 @@
-# NYU Depth V2 as a tab list; for DFormer's layout set layout='dformer' and encoding='relative'.
+# NYU Depth V2 as a tab list; for DFormer's layout set layout='dformer', encoding='relative' and depth's mean and std='estimate'.
 # TokenFusion's augmentation: scale, flip, crop, no photometric change.
 dataset_type = 'mango_mm.NYUDepthV2Dataset'
 data_root = 'data/nyu_depth_v2'
@@ -39,7 +39,7 @@ tta_pipeline = [
     dict(
         type='TestTimeAug',
         transforms=[
-            [dict(type='Resize', scale_factor=r, keep_ratio=True) for r in (0.75, 1.0, 1.25)],
+            [dict(type='Resize', scale=s, keep_ratio=True) for s in ((256, 192), (342, 256), (427, 320))],
             [dict(type='RandomFlip', prob=p, direction='horizontal') for p in (0.0, 1.0)],
             [labels],
             [pack[0]],

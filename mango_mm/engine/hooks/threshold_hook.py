@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.hooks import Hook
+from mmengine.dist import is_main_process
+from mmengine.hooks import CheckpointHook, Hook
 from mmengine.model import is_model_wrapper
 
+from mango_mm.checkpoints import load_safely
+from mango_mm.engine.whole_files import write_whole
 from mango_mm.registry import HOOKS
 
 __all__ = ['ThresholdHook']
@@ -18,7 +23,8 @@ class ThresholdHook(Hook):
     """Copies the thresholds of ``MultiLabelScores`` into the head after every validation.
 
     It runs before the checkpoint hook saves the best model of that validation, which thereby
-    has its own thresholds. A checkpoint saved by interval has those of the validation before.
+    has its own thresholds. The checkpoint of the same iteration was written before the
+    validation, with those of the one before: they are replaced in the file.
     """
 
     priority = 'NORMAL'
@@ -35,3 +41,27 @@ class ThresholdHook(Hook):
                 values = values.to(model.head.thresholds.device)
                 torch.distributed.broadcast(values, 0)
             model.head.thresholds.copy_(values)
+            path = _saved_now(runner)
+            if path is not None and is_main_process():
+                kept = dict(model.named_buffers())
+                (key,) = (name for name, x in kept.items() if x is model.head.thresholds)
+                _replace(path, key, values.cpu())
+
+
+def _saved_now(runner: Any) -> Path | None:
+    """The checkpoint that was written at this iteration or epoch; None: there is none."""
+    for hook in runner.hooks:
+        last = getattr(hook, 'last_ckpt', None)
+        if isinstance(hook, CheckpointHook) and last and Path(last).is_file():
+            now = runner.epoch if hook.by_epoch else runner.iter
+            if Path(last).name == hook.filename_tmpl.format(now):
+                return Path(last)
+    return None
+
+
+def _replace(path: Path, key: str, values: torch.Tensor) -> None:
+    saved = load_safely(path, map_location='cpu')
+    saved['state_dict'][key] = values
+    buffer = io.BytesIO()
+    torch.save(saved, buffer)
+    write_whole(path, buffer.getvalue())

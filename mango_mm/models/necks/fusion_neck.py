@@ -57,7 +57,8 @@ class FusionNeck(BaseModule):
         stages: Where it acts; None: at every stage.
         other: Config of the fusion at all other stages.
         dim: Channels of the tokens that are fused; None: those of the stage.
-        nll_weight: Weight of the flow's negative log-likelihood in nats per dimension.
+        nll_weight: Weight of the flow's negative log-likelihood in nats per dimension. At 0 the
+            flow learns no density, and was no better than concatenation (docs/results.md).
         compile: Compile the flows: True, or options of ``torch.compile``; see
             ``docs/performance.md`` for when it pays.
         init_cfg: The same as in mmengine.
