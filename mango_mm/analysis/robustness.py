@@ -178,6 +178,10 @@ class RobustnessCheck:
         loader = Runner.build_dataloader(self._loader(split, step))
         evaluator = Evaluator(copy.deepcopy(self.config.val_evaluator))
         evaluator.dataset_meta = loader.dataset.metainfo
+        for metric in evaluator.metrics:
+            if getattr(metric, 'choose_thresholds', False):
+                # Those of the checkpoint: nobody could choose them on a failure beforehand.
+                metric.choose_thresholds = False
         scores: dict[str, list[float]] = {}
         features = []
         read: list[Tensor] = []

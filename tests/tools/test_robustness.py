@@ -115,6 +115,17 @@ def test_clean_answers_are_those_of_a_test_and_degraded_ones_differ(work):
     assert lines == check.check(['rgb_blackout', 'depth_frozen'], [5])  # nothing random is left
 
 
+def test_thresholds_are_the_checkpoints_and_not_those_of_the_failure(work):
+    check = RobustnessCheck(MOVIES, work / 'movies.pth', WORKERS)
+    check.model.head.thresholds.fill_(0.0)  # every genre
+    every = check.evaluate('val', check._step(check.kinds[0], 3, 0)).metrics
+    check.model.head.thresholds.fill_(1.1)  # none
+    none = check.evaluate('val', check._step(check.kinds[0], 3, 0)).metrics
+    assert every['micro_f1_tuned'] > 10
+    assert none['micro_f1_tuned'] == none['macro_f1_tuned'] == 0
+    assert every['mAP'] == none['mAP']
+
+
 def test_movies_have_degraded_posters_and_plots(work):
     check = RobustnessCheck(MOVIES, work / 'movies.pth', WORKERS)
     assert check.kinds == ('image_blackout', 'image_other', 'text_shuffled', 'text_other')

@@ -1,8 +1,9 @@
 """Copy a tab-list data set with smaller images, for training at low resolution.
 
-Decoding full-size files dominates such a training. Images are averaged, depth and labels
-take the nearest pixel, as the training pipeline would. Only the lists named are copied;
-validate on the originals. An interrupted copy is gone on with; TARGET is there when it is whole.
+Decoding full-size files dominates such a training. Images are averaged, which the pipelines'
+bilinear resize does not do: its images are sharper and noisier, and a model that trains on the
+copy and validates on the originals sees two kinds. Depth and labels take the nearest pixel. Only
+the lists named are copied. An interrupted copy is gone on with; TARGET is there when it is whole.
 
 Example:
     python tools/prepare/shrink.py ../shared/data/nyuv2 data/nyuv2-96 --short-side 96
