@@ -2,7 +2,7 @@
 
 Run:     python tools/train.py configs/cross_attention/cross-attention_small_1xb8-600it_mini-rooms-72x96.py
 Needs:   data/mini_rooms: python tools/prepare/mini_rooms.py
-Ours:    pixel acc / mean acc / mIoU 86.57 / 57.97 / 51.28 after 300 iterations, one seed (0); docs/fusions.md
+Ours:    pixel acc / mean acc / mIoU 92.85 / 81.48 / 73.73, one seed (0); docs/fusions.md
 """
 
 _base_ = '../_base_/settings/small_1xb8-600it_mini-rooms-72x96.py'

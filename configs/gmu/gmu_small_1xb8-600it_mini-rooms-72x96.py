@@ -2,7 +2,7 @@
 
 Run:     python tools/train.py configs/gmu/gmu_small_1xb8-600it_mini-rooms-72x96.py
 Needs:   data/mini_rooms: python tools/prepare/mini_rooms.py
-Ours:    pixel acc / mean acc / mIoU 86.30 / 54.90 / 46.83 after 300 iterations, one seed (0); docs/fusions.md
+Ours:    pixel acc / mean acc / mIoU 93.89 / 86.79 / 79.51, one seed (0); docs/fusions.md
 """
 
 _base_ = '../_base_/settings/small_1xb8-600it_mini-rooms-72x96.py'

@@ -2,7 +2,7 @@
 
 Run:     python tools/train.py configs/mcmult/mcmult_small_1xb8-600it_mini-rooms-72x96.py
 Needs:   data/mini_rooms: python tools/prepare/mini_rooms.py
-Ours:    pixel acc / mean acc / mIoU 85.85 / 55.36 / 46.58 after 300 iterations, one seed (0); docs/fusions.md
+Ours:    pixel acc / mean acc / mIoU 93.51 / 86.13 / 78.67, one seed (0); docs/fusions.md
 """
 
 _base_ = '../_base_/settings/small_1xb8-600it_mini-rooms-72x96.py'

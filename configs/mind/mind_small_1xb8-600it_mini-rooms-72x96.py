@@ -3,7 +3,7 @@
 Run:     python tools/train.py configs/mind/mind_small_1xb8-600it_mini-rooms-72x96.py
 Needs:   data/mini_rooms: python tools/prepare/mini_rooms.py
          its two teachers: python tools/train.py on the configs named below
-Ours:    pixel acc / mean acc / mIoU 85.73 / 56.46 / 49.44 after 300 iterations, one seed (0); docs/fusions.md
+Ours:    pixel acc / mean acc / mIoU 93.93 / 87.63 / 79.81, one seed (0); docs/fusions.md
 """
 
 _base_ = '../_base_/settings/heads_small_1xb8-600it_mini-rooms-72x96.py'

@@ -2,7 +2,7 @@
 
 Run:     python tools/train.py configs/tokenfusion/tokenfusion-blocks_small_1xb8-600it_mini-rooms-72x96.py
 Needs:   data/mini_rooms: python tools/prepare/mini_rooms.py
-Ours:    pixel acc / mean acc / mIoU 82.03 / 47.08 / 39.62 after 300 iterations, one seed (0); docs/fusions.md
+Ours:    pixel acc / mean acc / mIoU 91.54 / 72.70 / 66.93, one seed (0); docs/fusions.md
 """
 
 _base_ = '../_base_/settings/blocks_small_1xb8-600it_mini-rooms-72x96.py'

@@ -2,7 +2,7 @@
 
 Run:     python tools/train.py configs/u3m/u3m_small_1xb8-600it_mini-rooms-72x96.py
 Needs:   data/mini_rooms: python tools/prepare/mini_rooms.py
-Ours:    pixel acc / mean acc / mIoU 85.23 / 53.28 / 46.04 after 300 iterations, one seed (0); docs/fusions.md
+Ours:    pixel acc / mean acc / mIoU 93.70 / 85.43 / 77.83, one seed (0); docs/fusions.md
 """
 
 _base_ = '../_base_/settings/small_1xb8-600it_mini-rooms-72x96.py'

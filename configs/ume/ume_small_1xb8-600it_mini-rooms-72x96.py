@@ -2,7 +2,7 @@
 
 Run:     python tools/train.py configs/ume/ume_small_1xb8-600it_mini-rooms-72x96.py
 Needs:   data/mini_rooms: python tools/prepare/mini_rooms.py
-Ours:    pixel acc / mean acc / mIoU 82.97 / 47.22 / 40.12 after 300 iterations, one seed (0); docs/fusions.md
+Ours:    pixel acc / mean acc / mIoU 92.20 / 75.22 / 69.88, one seed (0); docs/fusions.md
 """
 
 _base_ = '../_base_/settings/heads_small_1xb8-600it_mini-rooms-72x96.py'

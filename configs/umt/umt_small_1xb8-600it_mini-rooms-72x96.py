@@ -3,7 +3,7 @@
 Run:     python tools/train.py configs/umt/umt_small_1xb8-600it_mini-rooms-72x96.py
 Needs:   data/mini_rooms: python tools/prepare/mini_rooms.py
          its two teachers: python tools/train.py on the configs named below
-Ours:    pixel acc / mean acc / mIoU 83.32 / 51.72 / 43.60 after 300 iterations, one seed (0); docs/fusions.md
+Ours:    pixel acc / mean acc / mIoU 93.92 / 87.22 / 79.90, one seed (0); docs/fusions.md
 """
 
 _base_ = '../concat/concat_small_1xb8-600it_mini-rooms-72x96.py'

@@ -3,7 +3,7 @@
 Run:     python tools/train.py configs/umurl/concat-umurl_small_1xb8-600it_mini-rooms-72x96.py
 Needs:   data/mini_rooms: python tools/prepare/mini_rooms.py
          python tools/train.py configs/umurl/umurl_small_1xb8-600it_mini-rooms-72x96.py
-Ours:    pixel acc / mean acc / mIoU 85.53 / 52.46 / 44.12 after 300 iterations, one seed (0); docs/fusions.md
+Ours:    pixel acc / mean acc / mIoU 93.40 / 86.47 / 77.97, one seed (0); docs/fusions.md
 """
 
 _base_ = '../concat/concat_small_1xb8-600it_mini-rooms-72x96.py'

@@ -2,7 +2,7 @@
 
 Run:     python tools/train.py configs/unimodal/depth_small_1xb8-600it_mini-rooms-72x96.py
 Needs:   data/mini_rooms: python tools/prepare/mini_rooms.py
-Ours:    mIoU 47.9 ± 0.2, 2 seeds; docs/results/demo.jsonl
+Ours:    pixel acc / mean acc / mIoU 88.42 / 57.87 / 51.50, one seed (0); docs/results.md
 """
 
 _base_ = '../_base_/settings/small_1xb8-600it_mini-rooms-72x96.py'

@@ -2,7 +2,7 @@
 
 Run:     python tools/train.py configs/unimodal/rgb_small_1xb8-600it_mini-rooms-72x96.py
 Needs:   data/mini_rooms: python tools/prepare/mini_rooms.py
-Ours:    mIoU 60.6 ± 1.4, 2 seeds; docs/results/demo.jsonl
+Ours:    pixel acc / mean acc / mIoU 87.61 / 78.16 / 68.05, one seed (0); docs/results.md
 """
 
 _base_ = '../_base_/settings/small_1xb8-600it_mini-rooms-72x96.py'
