@@ -5,7 +5,7 @@ Needs:   $MANGO_DATA_ROOT/nyuv2 (default ../shared/data/nyuv2)
          data/encoders: python tools/prepare/encoders.py efficientnet-lite0
          work_dirs of configs/unimodal/rgb_lite0*.py and configs/unimodal/depth_lite0*.py
          data/cache: python tools/prepare/cache_features.py configs/concat/concat_lite0-frozen_1xb8-500it_nyuv2-mini-192x256.py --views 3 --plain
-Ours:    pixel acc / mean acc / mIoU 65.13 ± 0.37 / 40.13 ± 0.90 / 29.51 ± 0.67, 5 seeds, encoders of one; docs/trust.md
+Ours:    pixel acc / mean acc / mIoU 65.13 ± 0.35 / 40.13 ± 0.89 / 29.52 ± 0.66, 5 seeds, encoders of one; docs/trust.md
 """
 
 _base_ = './mango-cross-modal-l1_lite0-frozen_1xb8-500it_nyuv2-mini-192x256.py'

@@ -9,6 +9,7 @@ from sklearn.metrics import f1_score
 
 import mango_mm
 from mango_mm import zoo
+from mango_mm.datasets.mini.write_rooms import write_rooms
 from mango_mm.files import read_lines
 from mango_mm.inferencers import MangoInferencer
 from mango_mm.zoo import FOLDER, find_config, find_model, is_model_name, list_models
@@ -83,6 +84,18 @@ def data(tmp_path_factory):
         return made[recipe.task]
 
     return get
+
+
+@pytest.mark.slow
+def test_rooms_that_anyone_writes_are_new_to_the_models_of_the_zoo(data, tmp_path):
+    """They are scored by users on what tools/prepare/mini_rooms.py writes."""
+    trained = data('mango-trust-rooms')
+    own = write_rooms(tmp_path / 'rooms')
+    seen = {p.read_bytes() for p in (trained / 'rgb').glob('*.jpg')}
+    written = [p.read_bytes() for p in (own / 'rgb').glob('*.jpg')]
+    assert len(seen) == 360
+    assert len(written) == 300
+    assert seen.isdisjoint(written)
 
 
 @pytest.mark.slow
