@@ -286,7 +286,8 @@ class SensorTrust(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Own statistics (B, M, U), information (B, M, W) and own ones of windows (B, M, W, 1+E).
 
-        Per dimension, in nats.
+        Per dimension, in nats. Those of a sample: its windows' mean, the mean of the most unusual
+        of them, and how much they differ from each other.
         """
         tokens, energies, variety = {}, [], []
         for m in self.modalities:

@@ -145,4 +145,5 @@ class WindowDescriptor(nn.Module):
         Of one colour everywhere each window may be a usual one; that all are alike is not.
         """
         whitened = (described * self.scale) @ self.basis[:, : self.directions]
-        return (whitened.var(dim=1, correction=0).mean(dim=-1) + 1e-6).log()
+        off = whitened - whitened.mean(dim=1, keepdim=True)
+        return (off.square().mean(dim=(1, 2)) + 1e-6).log()

@@ -148,7 +148,8 @@ class TrustedEnsemble(nn.Module):
         windows = shows.shape[2] * shows.shape[3]
         there = None if present is None else present.repeat_interleave(windows, dim=0)
         found = self.weights(rows, there)
-        return found.unflatten(0, (len(states), *shows.shape[2:])).permute(0, 3, 1, 2)
+        # Not len(states), a number that would fix the batch of an export.
+        return found.unflatten(0, (states.shape[0], *shows.shape[2:])).permute(0, 3, 1, 2)
 
 
 def _usable(

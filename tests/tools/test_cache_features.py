@@ -109,6 +109,9 @@ def test_predictions_are_those_from_images(cache, weights, split):
             json.loads((cache / 'manifest.json').read_text())['splits'][split]['recipe']
         )
         own['data_root'] = read.val_dataloader.dataset.data_root
+        for step in own['pipeline']:  # JSON knows no tuples, and Resize nothing else
+            if 'scale' in step and step['type'] == 'Resize':
+                step['scale'] = tuple(step['scale'])
     plain, cached = DATASETS.build(own), CachedFeatures(own, cache)
     for index in range(len(plain)):
         with torch.no_grad():

@@ -69,6 +69,17 @@ def test_onnxruntime_says_whom_to_trust(tmp_path):
     assert alarms == [False, True]
 
 
+@pytest.mark.slow
+def test_the_batch_of_an_exported_trust_stays_free():
+    _, model = open_model('mango-trust-rooms', None)
+    free = ({0: torch.export.Dim('batch', min=1, max=1024)},)
+    images = torch.rand(2, 4, 72, 96) * 255
+    with torch.no_grad():
+        program = torch.export.export(DeployedSegmentor(model), (images,), dynamic_shapes=free)
+        logits, trust, places, alarm = program.module()(torch.rand(3, 4, 72, 96) * 255)
+    assert (len(logits), len(trust), len(places), len(alarm)) == (3, 3, 3, 3)
+
+
 def test_a_trust_that_is_not_calibrated_is_not_exported():
     _, model = open_model(TRUST, None)
     with pytest.raises(ValueError, match='its trust is not calibrated: train to the end'):
