@@ -289,12 +289,10 @@ class SensorTrust(nn.Module):
         Per dimension, in nats. Those of a sample: its windows' mean, the mean of the most unusual
         of them, and how much they differ from each other.
         """
-        tokens, energies, variety = {}, [], []
-        for m in self.modalities:
-            descriptor = self._descriptor(m)
+        tokens, energies = {}, []
+        for m, descriptor in self.descriptors.items():
             tokens[m], energy = descriptor(described[m])
             energies.append(energy)
-            variety.append(descriptor.variety(described[m]))
         alone, information = self.density.log_probs(tokens, present)
         dim = tokens[self.modalities[0]].shape[2]
         windows = torch.cat([-alone[..., None] / dim, torch.stack(energies, dim=1)], dim=-1)
@@ -302,6 +300,7 @@ class SensorTrust(nn.Module):
         if windows.shape[2] > 1:
             most = max(1, windows.shape[2] // UPPER)
             upper = windows.topk(most, dim=2).values.mean(dim=2)
+            variety = [self._descriptor(m).variety(described[m]) for m in self.modalities]
             own = torch.cat([means, upper, torch.stack(variety, dim=1)[..., None]], dim=-1)
         else:
             own = means
