@@ -144,6 +144,7 @@ class WindowDescriptor(nn.Module):
 
         Of one colour everywhere each window may be a usual one; that all are alike is not.
         """
-        whitened = (described * self.scale) @ self.basis[:, : self.directions]
-        off = whitened - whitened.mean(dim=1, keepdim=True)
+        # Centred first: what all windows share is large, and would round away how they differ.
+        off = described - described.mean(dim=1, keepdim=True)
+        off = (off * self.scale) @ self.basis[:, : self.directions]
         return (off.square().mean(dim=(1, 2)) + 1e-6).log()
